@@ -1,0 +1,90 @@
+// The seam between the plan executor and the kernels.
+//
+// A plan step names a kernel. When a plan is created, the factory registered under that name checks every operand and
+// attribute and returns a bound Step: plain pointers and sizes, nothing left to look up. Running a Step allocates
+// nothing and never throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace flashbook {
+
+enum class DType : uint8_t { f32, i32, u32, i8 };
+
+// Instruction sets in rising order. A family without a kernel for a set uses the next lower one that it has.
+enum class Isa : uint8_t { scalar, avx2, avx512, avx512vnni };
+
+class ThreadPool;  // native/runtime/thread_pool.h
+
+// A bound operand: dense, row-major. `data` stays valid and fixed for the life of the plan.
+struct Operand {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;
+  bool is_state = false;    // a state buffer (a parameter, a moment …), not the arena
+  std::string name;
+
+  bool present() const { return data != nullptr; }
+  int64_t elements() const { int64_t n = 1; for (int64_t d : shape) n *= d; return n; }
+  int64_t columns() const { return shape.empty() ? 1 : shape.back(); }                 // the last dimension
+  int64_t rows() const { return columns() == 0 ? 0 : elements() / columns(); }         // all leading dimensions
+  template <class T> T* as() const { return static_cast<T*>(data); }
+};
+
+// Thrown while binding only; becomes a FlashbookError in JavaScript with the step's index and kernel name prepended.
+struct BindError : std::runtime_error { using std::runtime_error::runtime_error; };
+
+// What a factory sees of its step and of the plan around it.
+class BindContext {
+ public:
+  virtual ~BindContext() = default;
+  virtual size_t input_count() const = 0;
+  virtual size_t output_count() const = 0;
+  virtual const Operand& input(size_t i) const = 0;    // throws BindError when there is no such operand
+  virtual const Operand& output(size_t i) const = 0;
+  virtual bool has_input(size_t i) const = 0;          // false for −1 and past the end
+  virtual double number(const char* name) const = 0;   // throws BindError when the attribute is absent or of another type
+  virtual double number(const char* name, double fallback) const = 0;
+  virtual std::string text(const char* name, const char* fallback) const = 0;
+  virtual bool flag(const char* name, bool fallback) const = 0;
+  virtual Isa isa() const = 0;
+  virtual ThreadPool& pool() const = 0;
+  // True in a plan whose state never changes (prediction): weights may be packed once, at bind time.
+  virtual bool frozen() const = 0;
+  // Memory shared by all frozen plans of one State: the packing of `operand` in layout `layout` (a name that includes
+  // the tile sizes). `fill` runs once, for the first plan that asks. 64-byte aligned. Only for frozen plans.
+  virtual void* packed(const Operand& operand, const std::string& layout, size_t bytes,
+                       const std::function<void(void*)>& fill) = 0;
+  // Asks for scratch memory, 64-byte aligned, shared by all steps of the plan (its content does not outlive a step).
+  // The pointer is read in run(), through Workspace.
+  virtual void workspace(size_t bytes) = 0;
+};
+
+// What a step gets at run time besides its bound operands.
+struct RunContext {
+  ThreadPool& pool;
+  std::byte* workspace;   // at least as many bytes as this step asked for
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(RunContext& context) = 0;
+  // For the profiler and the roofline: useful work and compulsory traffic of one run.
+  virtual double flops() const { return 0; }
+  virtual double bytes() const { return 0; }
+};
+
+using StepFactory = std::unique_ptr<Step> (*)(BindContext&);
+
+// The registry is an explicit list in native/engine/steps/registry.cc: one line a kernel name.
+StepFactory find_step(const std::string& kernel);
+std::vector<std::string> step_names();
+
+}  // namespace flashbook

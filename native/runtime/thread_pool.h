@@ -1,0 +1,25 @@
+// One pool for the process. Sized from cgroup quota and CPU affinity (FLASHBOOK_THREADS overrides).
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace flashbook {
+
+class ThreadPool {
+ public:
+  virtual ~ThreadPool() = default;
+  virtual int threads() const = 0;   // how many threads may work at once, the caller included
+
+  // Runs body(context, task) for task = 0 … tasks−1 on up to threads() threads, the caller being one of them, and
+  // returns when all are done. Tasks are handed out in order by an atomic counter; which thread runs a task must not
+  // matter. Never called from inside a body. `body` must not throw or allocate.
+  virtual void run(int64_t tasks, void (*body)(void* context, int64_t task), void* context) = 0;
+
+  // The same for any callable; splits nothing, copies nothing.
+  template <class F> void parallel(int64_t tasks, F&& body) {
+    run(tasks, [](void* c, int64_t t) { (*static_cast<std::remove_reference_t<F>*>(c))(t); }, &body);
+  }
+};
+
+}  // namespace flashbook
