@@ -52,7 +52,12 @@ export function integer(name: string, value: unknown, min: number, max: number =
 }
 
 /** Checks that `value` is a finite number in [min, max] and returns it. */
-export function finite(name: string, value: unknown, min: number = -Number.MAX_VALUE, max: number = Number.MAX_VALUE): number {
+export function finite(
+  name: string,
+  value: unknown,
+  min: number = -Number.MAX_VALUE,
+  max: number = Number.MAX_VALUE,
+): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
     throw invalid(name, `a finite number ${range(min, max)}`, value);
   }
