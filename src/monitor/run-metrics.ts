@@ -1,0 +1,148 @@
+/**
+ * What one run found out, as plain data: the content of `metrics.json` and the source of `report.html`.
+ * Every accuracy stands beside its label, horizon, class balance and baselines.
+ */
+
+/** The three classes of every direction label, in the order of the model's outputs. */
+export const CLASSES = ['down', 'flat', 'up'] as const;
+
+/** One horizon's target on the data, before any model. */
+export interface HorizonMetrics {
+  /** Events ahead. */
+  horizon: number;
+  name: string;
+  /** |return| above which a move counts as up or down; fitted on the training part only. */
+  threshold: number;
+  /** Share of each class (down, flat, up) in each part. */
+  balance: { train: number[]; validation: number[]; test: number[] };
+  /** Scores on the test part of the two guesses that need no model. */
+  baselines: { majority: Score; lastMove: Score };
+  /** Synthetic data only: accuracy of someone who knows the hidden state of the generator. */
+  reachable?: number;
+}
+
+export interface Score {
+  accuracy: number;
+  macroF1: number;
+}
+
+export interface CoveragePoint {
+  /** Share of the test rows that are predicted: the most confident ones. */
+  coverage: number;
+  /** Confidence of the least confident row among them. */
+  threshold: number;
+  /** Three-class accuracy on them. */
+  accuracy: number;
+  /** Share of them in which sign(P(up) − P(down)) is the sign of the return. */
+  directional: number;
+}
+
+export interface CalibrationBin {
+  /** Mean predicted confidence of the rows in the bin. */
+  confidence: number;
+  /** Their accuracy. */
+  accuracy: number;
+  /** How many rows. */
+  count: number;
+}
+
+/** How one predictor did at one horizon on the test part. */
+export interface PredictionScore extends Score {
+  horizon: number;
+  logLoss: number;
+  /** Expected calibration error of the top class. */
+  calibrationError: number;
+  /** confusion[actual][predicted] in rows. */
+  confusion: number[][];
+  coverage: CoveragePoint[];
+  calibration: CalibrationBin[];
+}
+
+export interface LatencyMetrics {
+  /** Predictions timed. */
+  count: number;
+  p50Ms: number;
+  p90Ms: number;
+  p99Ms: number;
+  maxMs: number;
+  /** Histogram over log-spaced bins: edges (n+1) in ms and counts (n). */
+  histogram: { edgesMs: number[]; counts: number[] };
+}
+
+export interface PredictorMetrics {
+  /** For people: 'native float32', 'native INT8', 'ONNX Runtime float32' … */
+  name: string;
+  backend: 'native' | 'onnx';
+  precision: 'f32' | 'int8';
+  file: string;
+  bytes: number;
+  /** One prediction at batch 1, synchronous; for ONNX Runtime the time inside its session, without messaging. */
+  latency: LatencyMetrics;
+  /** Rows of the test part that were predicted, and how fast in batches. */
+  rows: number;
+  rowsPerSecond: number;
+  scores: PredictionScore[];
+}
+
+/** How far two predictors are apart on the same rows. */
+export interface Agreement {
+  a: string;
+  b: string;
+  rows: number;
+  maxLogitDifference: number;
+  meanLogitDifference: number;
+  /** Share of (row, horizon) pairs with the same top class. */
+  sameClass: number;
+}
+
+export interface TrainingPoint {
+  step: number;
+  /** Mean training loss since the last point. */
+  trainLoss: number;
+  learningRate: number;
+  validationLoss?: number;
+  /** Validation accuracy at each horizon. */
+  validationAccuracy?: number[];
+}
+
+export interface RunMetrics {
+  version: 1;
+  flashbook: string;
+  createdAt: string;
+  seed: number;
+  source: { description: string; symbol: string; venue: string; format: string };
+  machine: { cpu: string; isa: string; threads: number; node: string };
+  data: {
+    events: number;
+    levels: number;
+    /** Rebuilt rows that differ from the venue's own book; undefined when the feed has none. */
+    mismatches?: number;
+    /** Levels that came into view from beyond the feed's depth and were taken from its book. */
+    levelsTaken?: number;
+    features: number;
+    window: number;
+  };
+  label: { kind: string; description: string };
+  split: {
+    train: [number, number];
+    validation: [number, number];
+    test: [number, number];
+    purge: number;
+    embargo: number;
+  };
+  model: { name: string; parameters: number; description: string };
+  training: {
+    steps: number;
+    batch: number;
+    seconds: number;
+    examples: number;
+    bestStep: number;
+    stoppedEarly: boolean;
+    history: TrainingPoint[];
+  };
+  horizons: HorizonMetrics[];
+  predictors: PredictorMetrics[];
+  agreement: Agreement[];
+  /** Seconds of each stage, in order. */
+  stages: { name: string; seconds: number }[];
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { runCharts } from '../../src/monitor/report/charts.js';
+import { bytes, duration, percent } from '../../src/monitor/report/format.js';
+import { renderReport } from '../../src/monitor/report/page.js';
+import { runTables } from '../../src/monitor/report/tables.js';
+import { exampleMetrics } from './example-metrics.js';
+
+describe('report', () => {
+  it('is one page with every plot drawn and nothing loaded from elsewhere', async () => {
+    const metrics = exampleMetrics();
+    const page = await renderReport(metrics);
+    const charts = runCharts(metrics);
+    expect(charts.map((c) => c.id)).toEqual(['loss', 'accuracy', 'confusion', 'coverage', 'calibration', 'latency']);
+    expect(page.match(/<svg /g)).toHaveLength(charts.length);
+    expect(page).not.toMatch(/<script|<link|src="http/);
+    expect(page).not.toContain('NaN');
+    expect(page).not.toContain('undefined');
+    // Marks, not just axes: every plot holds at least one drawn path.
+    for (const svg of page.split('<svg ').slice(1)) expect(svg).toMatch(/<path[^>]* d="M/);
+  });
+
+  it('escapes what comes from outside', async () => {
+    const metrics = exampleMetrics();
+    metrics.source.symbol = '<img src=x>';
+    expect(await renderReport(metrics)).not.toContain('<img');
+  });
+
+  it('puts label, balance and both baselines beside every accuracy', () => {
+    const [accuracy] = runTables(exampleMetrics());
+    expect(accuracy.note).toContain('Zhang et al. 2019');
+    expect(accuracy.head).toEqual(expect.arrayContaining(['majority', 'last move', 'balance down / flat / up']));
+    expect(accuracy.rows[0]).toEqual(
+      expect.arrayContaining(['10 events', '49.0 %', '37.0 %', '41.0 %', '31.0 / 37.0 / 32.0 %']),
+    );
+  });
+
+  it('compares with ONNX Runtime of the same precision only', () => {
+    const predictors = runTables(exampleMetrics())[2];
+    expect(predictors.rows.map((r) => r[4])).toEqual(['1.67× faster', '', '']);
+  });
+
+  it('stays whole when a run has no predictor', async () => {
+    const metrics = exampleMetrics();
+    metrics.predictors = [];
+    metrics.agreement = [];
+    expect(await renderReport(metrics)).toContain('</html>');
+  });
+});
+
+describe('numbers for people', () => {
+  it('formats', () => {
+    expect(percent(0.46321)).toBe('46.3 %');
+    expect(percent(Number.NaN)).toBe('–');
+    expect(bytes(4_194_304)).toBe('4.19 MB');
+    expect(duration(754)).toBe('12 min 34 s');
+    expect(duration(3.21)).toBe('3.2 s');
+    expect(duration(59.7)).toBe('1 min 0 s');
+  });
+});
