@@ -1,0 +1,163 @@
+// One job at a time. The caller publishes the job, opens the gate, works too, shuts the gate when no task is left and
+// waits until nobody is inside. A worker that wakes late finds the gate shut and leaves without looking at the job:
+// nobody waits for sleeping workers.
+//
+// A second caller (another environment's thread, or a body that breaks the rule and calls run) finds the pool busy and
+// runs its tasks itself, so callers never wait for each other.
+#include "runtime/process_pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "runtime/thread_budget.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#include <signal.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace flashbook {
+namespace {
+
+inline void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Between the steps of a plan lie a few microseconds, so workers look for the next job for about 20 µs before they
+// sleep: waking a sleeper costs more than that.
+constexpr int kSpins = 600;
+
+class ProcessPool final : public ThreadPool {
+ public:
+  ProcessPool() : budget_(thread_budget()), limit_(budget_.threads), source_(budget_.source) {}
+
+  int threads() const override { return limit_.load(std::memory_order_relaxed); }
+
+  void run(int64_t tasks, void (*body)(void*, int64_t), void* context) override {
+    const int helpers = static_cast<int>(std::min<int64_t>(threads(), tasks)) - 1;
+    if (helpers <= 0 || busy_.exchange(true, std::memory_order_acquire)) {
+      for (int64_t task = 0; task < tasks; task++) body(context, task);
+      return;
+    }
+    if (started_ < helpers) start(threads() - 1);
+    body_ = body;
+    context_ = context;
+    tasks_ = tasks;
+    admitted_ = helpers;
+    next_.store(0, std::memory_order_relaxed);
+    open_.store(true);
+    generation_.fetch_add(1);
+    generation_.notify_all();
+    work();
+    open_.store(false);
+    for (int spins = 0; inside_.load() != 0; spins++) {
+      if (spins < kSpins) {
+        relax();
+      } else if (const int count = inside_.load(); count != 0) {
+        inside_.wait(count);
+      }
+    }
+    busy_.store(false, std::memory_order_release);
+  }
+
+  void set_threads(int count) {
+    std::lock_guard<std::mutex> lock(source_mutex_);
+    limit_.store(std::clamp(count, 1, kMaxThreads));
+    source_ = "setThreads";
+  }
+
+  std::string source() const {
+    std::lock_guard<std::mutex> lock(source_mutex_);
+    return source_;
+  }
+  const std::string& problem() const { return budget_.problem; }
+
+  // In a forked child the workers do not exist: everything runs on the caller.
+  void forked() {
+    limit_.store(1);
+    busy_.store(false);
+  }
+
+ private:
+  void work() {
+    for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, task);
+  }
+
+  // Called while busy_ is held. A system without room for more threads leaves the pool smaller.
+  void start(int wanted) {
+#if defined(__unix__) || defined(__APPLE__)
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of the host
+#endif
+    try {
+      for (; started_ < wanted; started_++) {
+        std::thread([this, index = started_] { loop(index); }).detach();
+      }
+    } catch (const std::system_error&) {
+    }
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+#endif
+  }
+
+  [[noreturn]] void loop(int index) {
+    int seen = generation_.load() - 1;
+    while (true) {
+      for (int spins = 0; spins < kSpins && generation_.load(std::memory_order_relaxed) == seen; spins++) relax();
+      generation_.wait(seen);
+      seen = generation_.load();
+      inside_.fetch_add(1);
+      if (open_.load() && index < admitted_) work();
+      if (inside_.fetch_sub(1) == 1) inside_.notify_all();
+    }
+  }
+
+  const ThreadBudget budget_;
+  std::atomic<int> limit_;
+  mutable std::mutex source_mutex_;
+  std::string source_;
+  std::atomic<bool> busy_{false};
+  int started_ = 0;
+
+  // The job; written while the gate is shut and nobody is inside.
+  void (*body_)(void*, int64_t) = nullptr;
+  void* context_ = nullptr;
+  int64_t tasks_ = 0;
+  int admitted_ = 0;
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<bool> open_{false};
+  std::atomic<int> inside_{0};
+  alignas(64) std::atomic<int> generation_{0};
+};
+
+// Never destroyed: workers may be parked in it when the process ends.
+ProcessPool& pool() {
+  static ProcessPool* instance = [] {
+    static ProcessPool* created = new ProcessPool;
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { created->forked(); });
+#endif
+    return created;
+  }();
+  return *instance;
+}
+
+}  // namespace
+
+ThreadPool& process_pool() { return pool(); }
+void set_pool_threads(int count) { pool().set_threads(count); }
+std::string pool_thread_source() { return pool().source(); }
+std::string pool_problem() { return pool().problem(); }
+
+}  // namespace flashbook

@@ -1,0 +1,82 @@
+/**
+ * The addon's own face, one to one with native/addon/*.cc. The files of this folder wrap it; nobody else imports it.
+ * Glue files add their functions by declaration merging on `Addon`.
+ */
+import { type ErrorCode, FlashbookError } from '../core/errors.js';
+import type { PlanSpec, StateSpec, TypedArray } from './plan-spec.js';
+
+/** Instruction sets in rising order. */
+export type Isa = 'scalar' | 'avx2' | 'avx512' | 'avx512vnni';
+
+/** A kernel variant of the manifest native/kernels.def. */
+export interface KernelVariant {
+  family: string;
+  dtype: string;
+  isa: Isa;
+  available: boolean;
+}
+
+export interface NativeRuntimeInfo {
+  isa: Isa;
+  available: Isa[];
+  cpu: string;
+  threads: number;
+  threadSource: string;
+  version: string;
+  compiler: string;
+  problems: string[];
+  steps: string[];
+  kernels: KernelVariant[];
+}
+
+export interface StepProfile {
+  kernel: string;
+  /** Name of the step's first output. */
+  label: string;
+  calls: number;
+  nanoseconds: number;
+  /** Useful floating-point operations of one call. */
+  flops: number;
+  /** Bytes that one call must read and write at least. */
+  bytes: number;
+}
+
+export interface PlanMemory {
+  arenaBytes: number;
+  workspaceBytes: number;
+  packedBytes: number;
+}
+
+export interface NativeState {
+  set(name: string, data: TypedArray): void;
+  get(name: string, out: TypedArray): void;
+  bytes(): number;
+  dispose(): void;
+}
+
+export interface NativePlan {
+  runSync(inputs: readonly TypedArray[], outputs: readonly TypedArray[] | undefined): void;
+  start(id: number, inputs: readonly TypedArray[], wantsOutputs: boolean): void;
+  output(index: number, out: TypedArray): void;
+  memory(): PlanMemory;
+  profile(): StepProfile[];
+  setProfiling(enabled: boolean): void;
+  isa(): Isa;
+  dispose(): void;
+}
+
+export interface Addon {
+  runtimeInfo(): NativeRuntimeInfo;
+  setThreads(count: number): void;
+  NativeState: new (specs: readonly StateSpec[]) => NativeState;
+  NativePlan: new (spec: PlanSpec, state: NativeState, frozen: boolean, isa: Isa | undefined) => NativePlan;
+  onDelivery(deliver: (id: number, completed: boolean, outputs: ArrayBuffer | undefined) => void): void;
+}
+
+/** Native code throws plain errors with a `code`: the same as a FlashbookError, everything else unchanged. */
+export function translated(error: unknown): unknown {
+  if (error instanceof FlashbookError || !(error instanceof Error)) return error;
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string') return error;
+  return new FlashbookError(code as ErrorCode, error.message, {}, { cause: error });
+}

@@ -1,0 +1,231 @@
+import { FlashbookError, invalid } from '../core/errors.js';
+import { checkOptions, nearest } from '../core/options.js';
+import type { Isa, NativePlan, NativeState, PlanMemory, StepProfile } from './addon.js';
+import { translated } from './addon.js';
+import { allocate, checkArray } from './array-checks.js';
+import { requireAddon } from './load.js';
+import type { DType, PlanSpec, StateSpec, TypedArray } from './plan-spec.js';
+import { deliveries } from './runs.js';
+
+/** The device seam: what a backend offers. `cpu()` is one. */
+export interface Device {
+  readonly name: string;
+  /** Named zeroed buffers. @throws FlashbookError NATIVE, SHAPE */
+  createState(specs: StateSpec[]): State;
+  /** Checks and binds a plan. @throws FlashbookError NATIVE, SHAPE; the message names the step or tensor */
+  createPlan(spec: PlanSpec, state: State, options?: PlanOptions): Plan;
+}
+
+export interface PlanOptions {
+  /** The state will not change while the plan lives: weights are packed once and shared by all frozen plans of it. */
+  frozen?: boolean;
+  /** Force an instruction set, one of `runtimeInfo().available`. */
+  isa?: Isa;
+}
+
+export interface State {
+  readonly specs: readonly StateSpec[];
+  /** Copies `data` in. Refused while a frozen plan reads the buffer. */
+  set(name: string, data: TypedArray): void;
+  /** Copies the buffer out, into `out` or a new array. */
+  get(name: string, out?: TypedArray): TypedArray;
+  readonly bytes: number;
+  /** Plans that use the state keep its memory until they are disposed. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface Plan {
+  readonly spec: PlanSpec;
+  readonly isa: Isa;
+  /**
+   * Runs the plan on this thread (and the pool). `inputs` and `outputs` in the order of the specification; outputs are
+   * written in place. Without `outputs`, fetch what you need with `output()`.
+   * @throws FlashbookError SHAPE, DISPOSED
+   */
+  runSync(inputs: TypedArray[], outputs?: TypedArray[]): void;
+  /**
+   * Runs the plan off the event loop. The inputs are copied before this returns; the outputs are written just before
+   * the promise resolves. Runs of one environment are made one after another, in the order of the calls.
+   */
+  run(inputs: TypedArray[], outputs?: TypedArray[]): Promise<void>;
+  /** A copy of output `index` as the last run left it, in `out` or a new array. */
+  output(index: number, out?: TypedArray): TypedArray;
+  memory(): PlanMemory;
+  /** Starts counting time for each step from zero, or stops it. */
+  setProfiling(enabled: boolean): void;
+  /** One entry a step, in order; calls and nanoseconds since `setProfiling(true)`. */
+  profile(): StepProfile[];
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** The processor of this machine. @throws FlashbookError NATIVE when the native core is absent */
+export function cpu(): Device {
+  requireAddon();
+  return { name: 'cpu', createState, createPlan };
+}
+
+function createState(specs: StateSpec[]): State {
+  return new CpuState(specs);
+}
+
+function createPlan(spec: PlanSpec, state: State, options: PlanOptions = {}): Plan {
+  checkOptions('createPlan', options, ['frozen', 'isa']);
+  if (!(state instanceof CpuState)) throw invalid('state', 'a state of the device cpu', state, 'SHAPE');
+  return new CpuPlan(spec, state, options);
+}
+
+/** Calls native code and turns its errors into FlashbookErrors. */
+function native<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+const elementsOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+
+class CpuState implements State {
+  readonly specs: readonly StateSpec[];
+  readonly bytes: number;
+  readonly native: NativeState;
+  readonly #elements = new Map<string, { dtype: DType; elements: number }>();
+
+  constructor(specs: StateSpec[]) {
+    const { NativeState } = requireAddon();
+    this.native = native(() => new NativeState(specs));
+    this.bytes = this.native.bytes();
+    this.specs = structuredClone(specs);
+    for (const { name, dtype, shape } of this.specs) this.#elements.set(name, { dtype, elements: elementsOf(shape) });
+  }
+
+  set(name: string, data: TypedArray): void {
+    const { dtype, elements } = this.#find(name);
+    checkArray('state', name, data, dtype, elements);
+    native(() => this.native.set(name, data));
+  }
+
+  get(name: string, out?: TypedArray): TypedArray {
+    const { dtype, elements } = this.#find(name);
+    const target = out ?? allocate(dtype, elements);
+    checkArray('state', name, target, dtype, elements);
+    native(() => this.native.get(name, target));
+    return target;
+  }
+
+  dispose(): void {
+    this.native.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #find(name: string): { dtype: DType; elements: number } {
+    const found = this.#elements.get(name);
+    if (found !== undefined) return found;
+    const guess = typeof name === 'string' ? nearest(name, [...this.#elements.keys()]) : undefined;
+    throw new FlashbookError(
+      'SHAPE',
+      `the state has no buffer '${name}'${guess === undefined ? '' : `; did you mean '${guess}'?`}`,
+      { name, guess },
+    );
+  }
+}
+
+interface Port {
+  name: string;
+  dtype: DType;
+  elements: number;
+}
+
+class CpuPlan implements Plan {
+  readonly spec: PlanSpec;
+  readonly isa: Isa;
+  readonly #native: NativePlan;
+  readonly #inputs: Port[];
+  readonly #outputs: Port[];
+
+  constructor(spec: PlanSpec, state: CpuState, options: PlanOptions) {
+    const { NativePlan } = requireAddon();
+    const { frozen = false, isa } = options;
+    this.#native = native(() => new NativePlan(spec, state.native, frozen, isa));
+    this.isa = this.#native.isa();
+    this.spec = spec;
+    const port = (index: number): Port => {
+      const { name, dtype, shape } = spec.tensors[index];
+      return { name, dtype, elements: elementsOf(shape) };
+    };
+    this.#inputs = spec.inputs.map(port);
+    this.#outputs = spec.outputs.map(port);
+  }
+
+  runSync(inputs: TypedArray[], outputs?: TypedArray[]): void {
+    checkArrays('input', inputs, this.#inputs);
+    if (outputs !== undefined) checkArrays('output', outputs, this.#outputs);
+    try {
+      this.#native.runSync(inputs, outputs);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  async run(inputs: TypedArray[], outputs?: TypedArray[]): Promise<void> {
+    checkArrays('input', inputs, this.#inputs);
+    if (outputs !== undefined) checkArrays('output', outputs, this.#outputs);
+    const results = await deliveries.start((id) => this.#native.start(id, inputs, outputs !== undefined));
+    if (outputs === undefined) return;
+    checkArrays('output', outputs, this.#outputs); // they may have been detached meanwhile
+    let offset = 0;
+    for (const output of outputs) {
+      new Uint8Array(output.buffer, output.byteOffset, output.byteLength).set(
+        new Uint8Array(results as ArrayBuffer, offset, output.byteLength),
+      );
+      offset += output.byteLength;
+    }
+  }
+
+  output(index: number, out?: TypedArray): TypedArray {
+    const port = this.#outputs[index];
+    if (port === undefined) {
+      throw invalid('index', `an output between 0 and ${this.#outputs.length - 1}`, index, 'SHAPE');
+    }
+    const target = out ?? allocate(port.dtype, port.elements);
+    checkArray('output', port.name, target, port.dtype, port.elements);
+    native(() => this.#native.output(index, target));
+    return target;
+  }
+
+  memory(): PlanMemory {
+    return native(() => this.#native.memory());
+  }
+
+  setProfiling(enabled: boolean): void {
+    native(() => this.#native.setProfiling(enabled));
+  }
+
+  profile(): StepProfile[] {
+    return native(() => this.#native.profile());
+  }
+
+  dispose(): void {
+    this.#native.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function checkArrays(kind: 'input' | 'output', arrays: readonly TypedArray[], ports: readonly Port[]): void {
+  if (!Array.isArray(arrays) || arrays.length !== ports.length) {
+    const names = ports.map(({ name }) => name).join(', ');
+    throw invalid(`${kind}s`, `an array of ${ports.length} typed arrays (${names})`, arrays, 'SHAPE');
+  }
+  for (let i = 0; i < ports.length; i++) {
+    const { name, dtype, elements } = ports[i];
+    checkArray(kind, name, arrays[i], dtype, elements);
+  }
+}
