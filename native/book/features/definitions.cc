@@ -1,0 +1,147 @@
+#include "definitions.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace flashbook::features {
+namespace {
+
+double ratio(int64_t part, int64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+int64_t size_of(const int32_t* sizes, const Parameters& p) {
+  int64_t total = 0;
+  for (int32_t l = p.from - 1; l < p.to; l++) total += sizes[l];
+  return total;
+}
+
+// Distances are in ticks from the mid, asks above and bids below 0. An empty level keeps the distance of the last
+// level before it that is there, and size 0; a side without any has distance 0.
+void levels(const Moment& now, const Parameters& p, float* out) {
+  const double half = 2.0 * now.tick;
+  double ask = 0;
+  double bid = 0;
+  for (int32_t l = 0; l < p.to; l++) {
+    if (now.row.ask_size[l] > 0) ask = static_cast<double>(2 * int64_t{now.row.ask_price[l]} - now.mid2) / half;
+    if (now.row.bid_size[l] > 0) bid = static_cast<double>(2 * int64_t{now.row.bid_price[l]} - now.mid2) / half;
+    if (l < p.from - 1) continue;
+    out[0] = static_cast<float>(ask);
+    out[1] = static_cast<float>(now.row.ask_size[l]);
+    out[2] = static_cast<float>(bid);
+    out[3] = static_cast<float>(now.row.bid_size[l]);
+    out += 4;
+  }
+}
+
+void spread(const Moment& now, const Parameters&, float* out) { *out = static_cast<double>(now.spread) / now.tick; }
+
+void microprice(const Moment& now, const Parameters&, float* out) {
+  const int64_t ask = now.row.ask_size[0];
+  const int64_t bid = now.row.bid_size[0];
+  *out = now.two_sided ? ratio(bid - ask, bid + ask) * (static_cast<double>(now.spread) / (2.0 * now.tick)) : 0.0;
+}
+
+void imbalance(const Moment& now, const Parameters& p, float* out) {
+  const int64_t ask = size_of(now.row.ask_size, p);
+  const int64_t bid = size_of(now.row.bid_size, p);
+  *out = ratio(bid - ask, bid + ask);
+}
+
+void depth(const Moment& now, const Parameters& p, float* out) {
+  out[0] = static_cast<double>(size_of(now.row.ask_size, p));
+  out[1] = static_cast<double>(size_of(now.row.bid_size, p));
+}
+
+void order_flow_imbalance(const Moment& now, const Parameters& p, float* out) {
+  const int64_t upto = now.history.sum(kFlowTotals + static_cast<size_t>(p.to) - 1, p.events);
+  const int64_t before = p.from == 1 ? 0 : now.history.sum(kFlowTotals + static_cast<size_t>(p.from) - 2, p.events);
+  *out = static_cast<double>(upto - before);
+}
+
+void trade_imbalance(const Moment& now, const Parameters& p, float* out) {
+  *out = static_cast<double>(now.history.sum(kVolumeTotal, p.events));
+}
+
+void mid_change(const Moment& now, const Parameters& p, float* out) {
+  *out = static_cast<double>(now.mid2 - now.history.back(p.events)[kMid2]) / (2.0 * now.tick);
+}
+
+void past_return(const Moment& now, const Parameters& p, float* out) {
+  const int64_t base = now.history.back(p.events)[kMid2];
+  *out = 1e4 * ratio(now.mid2 - base, base < 0 ? -base : base);
+}
+
+void mid_deviation(const Moment& now, const Parameters& p, float* out) {
+  const int64_t total = now.history.sum(kMid2Total, p.events);
+  *out = static_cast<double>(p.events * now.mid2 - total) / (2.0 * now.tick * p.events);
+}
+
+void last_move(const Moment& now, const Parameters&, float* out) {
+  out[0] = static_cast<double>(now.last_move) / (2.0 * now.tick);
+  out[1] = static_cast<double>(now.since_move);
+}
+
+void volatility(const Moment& now, const Parameters& p, float* out) {
+  const auto squares = static_cast<uint64_t>(now.history.sum(kSquareTotal, p.events));
+  *out = std::sqrt(static_cast<double>(squares)) / (2.0 * now.tick);
+}
+
+int64_t elapsed_ns(const Moment& now, int64_t events) {
+  return std::max<int64_t>(0, now.event.time_ns - now.history.back(events)[kTime]);
+}
+
+void time_gap(const Moment& now, const Parameters&, float* out) {
+  *out = static_cast<double>(elapsed_ns(now, 1)) / 1e3;
+}
+
+void intensity(const Moment& now, const Parameters& p, float* out) {
+  const int64_t events = std::min<int64_t>(p.events, now.history.rows() - 1);
+  *out = 1e9 * static_cast<double>(events) / static_cast<double>(std::max<int64_t>(1, elapsed_ns(now, p.events)));
+}
+
+// Positive presses the price up: buy orders added, sell orders removed or executed.
+void event(const Moment& now, const Parameters&, float* out) {
+  const MarketEvent& e = now.event;
+  const double signed_size = static_cast<double>(int64_t{e.side} * e.size);
+  const bool execution = e.type == kExecute || e.type == kExecuteHidden;
+  const bool removal = e.type == kCancel || e.type == kDelete;
+  out[0] = e.type == kAdd ? signed_size : 0.0;
+  out[1] = removal ? -signed_size : 0.0;
+  out[2] = execution ? -signed_size : 0.0;
+  const int64_t inside = e.side * (now.mid2 - 2 * int64_t{e.price});
+  out[3] = e.type == kAdd || removal || execution ? static_cast<double>(inside) / (2.0 * now.tick) : 0.0;
+}
+
+constexpr FeatureKind kKinds[] = {
+    // name                  levels events compressed a level, columns
+    {"levels",               true,  false, true,  4, 0, levels},
+    {"spread",               false, false, true,  0, 1, spread},
+    {"microprice",           false, false, true,  0, 1, microprice},
+    {"imbalance",            true,  false, false, 0, 1, imbalance},
+    {"depth",                true,  false, true,  0, 2, depth},
+    {"order_flow_imbalance", true,  true,  true,  0, 1, order_flow_imbalance},
+    {"trade_imbalance",      false, true,  true,  0, 1, trade_imbalance},
+    {"mid_change",           false, true,  true,  0, 1, mid_change},
+    {"past_return",          false, true,  false, 0, 1, past_return},
+    {"mid_deviation",        false, true,  true,  0, 1, mid_deviation},
+    {"last_move",            false, false, true,  0, 2, last_move},
+    {"volatility",           false, true,  true,  0, 1, volatility},
+    {"time_gap",             false, false, true,  0, 1, time_gap},
+    {"intensity",            false, true,  true,  0, 1, intensity},
+    {"event",                false, false, true,  0, 4, event},
+    {nullptr, false, false, false, 0, 0, nullptr},
+};
+
+}  // namespace
+
+const FeatureKind* feature_kinds() { return kKinds; }
+
+const FeatureKind* find_feature(const std::string& name) {
+  for (const FeatureKind* kind = kKinds; kind->name; kind++) {
+    if (name == kind->name) return kind;
+  }
+  return nullptr;
+}
+
+}  // namespace flashbook::features

@@ -1,0 +1,13 @@
+export { CATALOGUE, type FeatureKind, type FeatureName } from './catalogue.js';
+export { computeFeatures, type FeatureTable } from './compute.js';
+export { defaultFeatures } from './defaults.js';
+export {
+  type FeatureDefinition,
+  type FeatureParams,
+  type FeatureSet,
+  featureMemory,
+  featureNames,
+  LONGEST_WINDOW,
+} from './definition.js';
+export { type FeatureBookRow, type FeatureEvent, FeatureStream } from './stream.js';
+export { type FeatureFormat, writeFeatureTable } from './table.js';
