@@ -79,7 +79,7 @@ export class OnnxModelBuilder {
   }
 
   /** Adds an initializer under a name made from `name` and returns it; small equal constants share one. */
-  constant(name: string, dtype: OnnxDTypeName, shape: readonly number[], data: OnnxData): string {
+  constant(name: string, dtype: OnnxDTypeName, shape: readonly number[], data: ArrayLike<number>): string {
     const count = shape.reduce((product, size) => product * size, 1);
     if (data.length !== count) {
       throw new FlashbookError(
@@ -172,13 +172,9 @@ function attributeProto(name: string, value: OnnxAttribute): AttributeProto {
       ? { name, type: AttributeType.float, f: value }
       : { name, type: AttributeType.int, i: integerOnly(name, value) };
   }
-  if (value.length > 0 && typeof value[0] === 'string') {
-    return { name, type: AttributeType.strings, strings: (value as string[]).map(bytes) };
-  }
-  const numbers = value as readonly number[];
   return FLOAT_ATTRIBUTES.has(name)
-    ? { name, type: AttributeType.floats, floats: [...numbers] }
-    : { name, type: AttributeType.ints, ints: numbers.map((n) => integerOnly(name, n)) };
+    ? { name, type: AttributeType.floats, floats: [...value] }
+    : { name, type: AttributeType.ints, ints: value.map((n) => integerOnly(name, n)) };
 }
 
 function integerOnly(name: string, value: number): number {
@@ -188,17 +184,6 @@ function integerOnly(name: string, value: number): number {
   return value;
 }
 
-function rawBytes(dtype: OnnxDTypeName, data: OnnxData): Uint8Array {
-  const array = ArrayBuffer.isView(data) ? data : arrayOf(dtype, data);
-  const fits = array instanceof ARRAYS[dtype];
-  if (!fits)
-    throw new FlashbookError(
-      'INTERNAL',
-      `an ONNX constant of dtype ${dtype} cannot be held in ${array.constructor.name}`,
-    );
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength).slice();
-}
-
 const ARRAYS = {
   f32: Float32Array,
   f64: Float64Array,
@@ -206,12 +191,13 @@ const ARRAYS = {
   i8: Int8Array,
   i32: Int32Array,
   u32: Uint32Array,
-  i64: BigInt64Array,
   bool: Uint8Array,
 } as const;
 
-function arrayOf(dtype: OnnxDTypeName, data: readonly number[]) {
-  return dtype === 'i64' ? BigInt64Array.from(data, (n) => BigInt(n)) : ARRAYS[dtype as 'f32'].from(data);
+/** The values in their dtype, little-endian. int64 values are given as numbers. */
+function rawBytes(dtype: OnnxDTypeName, data: ArrayLike<number>): Uint8Array {
+  const array = dtype === 'i64' ? BigInt64Array.from(data, BigInt) : ARRAYS[dtype].from(data);
+  return new Uint8Array(array.buffer);
 }
 
 function valueInfo(

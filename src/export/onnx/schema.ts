@@ -48,7 +48,6 @@ const root = protobuf.Root.fromJSON({
       s: one(4, 'bytes'),
       floats: many(7, 'float'),
       ints: many(8, 'int64'),
-      strings: many(9, 'bytes'),
       type: one(20, 'int32'),
     }),
     TensorProto: message({
@@ -73,7 +72,7 @@ export const OnnxDType = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, bool: 9, f64: 1
 export type OnnxDTypeName = keyof typeof OnnxDType;
 
 /** AttributeProto.AttributeType. */
-export const AttributeType = { float: 1, int: 2, string: 3, floats: 6, ints: 7, strings: 8 } as const;
+export const AttributeType = { float: 1, int: 2, string: 3, floats: 6, ints: 7 } as const;
 
 export interface AttributeProto {
   name: string;
@@ -83,7 +82,6 @@ export interface AttributeProto {
   s?: Uint8Array;
   floats?: number[];
   ints?: number[];
-  strings?: Uint8Array[];
 }
 
 export interface NodeProto {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { FlashbookError } from '../../src/core/errors.js';
-import { readContainer, writeContainer } from '../../src/export/artefact-file.js';
+import { readContainer, writeContainer } from '../../src/export/container.js';
 
 const sections = [
   { name: 'weights', bytes: Uint8Array.from({ length: 301 }, (_, i) => (i * 37) & 255) },

@@ -1,0 +1,218 @@
+import { FlashbookError } from '../core/errors.js';
+import type { Artefact } from '../export/artefact-file.js';
+import type { Manifest } from '../export/manifest.js';
+import type { Device, Plan, PlanOptions, State } from '../native/index.js';
+import type { PlanSpec, StateSpec, TypedArray } from '../native/plan-spec.js';
+import { aborted } from './abort.js';
+import { type BatchRun, splitBatches } from './batches.js';
+import { finishPrediction, preparePrediction } from './prediction.js';
+import type { PredictAsyncOptions, Prediction, PredictOptions, Predictor } from './predictor.js';
+import { checkWindows } from './windows.js';
+
+export interface NativePredictorOptions {
+  device: Device;
+  threads: number;
+  reason?: string;
+  /** Forces an instruction set. */
+  isa?: PlanOptions['isa'];
+}
+
+/**
+ * Runs an artefact's plans with the native core: one plan a batch size, all over one set of packed weights. Other numbers
+ * of windows are split into those sizes; what is left over is padded with zeros, which changes no window's result.
+ */
+export class NativePredictor implements Predictor {
+  readonly backend = 'native';
+  readonly manifest: Manifest;
+  readonly reason: string;
+  readonly threads: number;
+  readonly #state: State;
+  readonly #plans = new Map<number, Plan>();
+  readonly #sizes: number[];
+  readonly #windowLength: number;
+  readonly #windowLogits: number;
+  /** For padded runs, by batch size: made at the first one. */
+  readonly #staging = new Map<number, { features: Float32Array; logits: Float32Array }>();
+  #disposed = false;
+
+  /** @throws FlashbookError NATIVE or ARTEFACT when the plans and weights do not fit this core. */
+  constructor(artefact: Artefact, options: NativePredictorOptions) {
+    const { device, threads, isa, reason = 'asked for' } = options;
+    this.manifest = artefact.manifest;
+    this.threads = threads;
+    this.reason = reason;
+    const { input, output } = artefact.manifest;
+    this.#windowLength = input.steps * input.features.length;
+    this.#windowLogits = output.horizons.length * output.classes.length;
+
+    const weights = artefact.weights();
+    const specs: StateSpec[] = [...weights].map(([name, { dtype, shape }]) => ({
+      name,
+      dtype: planDtype(name, dtype),
+      shape,
+    }));
+    this.#state = device.createState(specs);
+    try {
+      for (const [name, { data }] of weights) this.#state.set(name, data as TypedArray);
+      const planOptions: PlanOptions = isa === undefined ? { frozen: true } : { frozen: true, isa };
+      for (const [batch, spec] of artefact.plans()) {
+        this.#checkPlan(batch, spec);
+        this.#plans.set(batch, device.createPlan(spec, this.#state, planOptions));
+      }
+    } catch (error) {
+      this.#free();
+      throw error;
+    }
+    this.#sizes = [...this.#plans.keys()].sort((a, b) => a - b);
+  }
+
+  predictSync(features: Float32Array, options: PredictOptions = {}): Prediction {
+    this.#checkAlive();
+    const { prediction, windows } = this.#prepare(features, options.out);
+    const start = process.hrtime.bigint();
+    for (const run of splitBatches(windows, this.#sizes)) {
+      const buffers = this.#buffers(run, features, prediction);
+      this.#plan(run.batch).runSync([buffers.features], [buffers.logits]);
+      this.#collect(run, buffers.logits, prediction);
+    }
+    return finishPrediction(prediction, Number(process.hrtime.bigint() - start));
+  }
+
+  async predict(features: Float32Array, options: PredictAsyncOptions = {}): Promise<Prediction> {
+    this.#checkAlive();
+    const { out, signal } = options;
+    const { prediction, windows } = this.#prepare(features, out);
+    const runs = splitBatches(windows, this.#sizes);
+    const source = runs.length > 1 ? features.slice() : features; // a run copies its own inputs before it returns
+    let runNs = 0;
+    for (const run of runs) {
+      if (signal?.aborted) throw aborted(signal);
+      this.#checkAlive();
+      const start = process.hrtime.bigint();
+      const buffers = this.#buffers(run, source, prediction, new Float32Array(run.batch * this.#windowLogits));
+      await this.#plan(run.batch).run([buffers.features], [buffers.logits]);
+      this.#collect(run, buffers.logits, prediction);
+      runNs += Number(process.hrtime.bigint() - start);
+    }
+    return finishPrediction(prediction, runNs);
+  }
+
+  /** Runs that are under way are refused with DISPOSED. */
+  async dispose(): Promise<void> {
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#free();
+  }
+
+  /** Bytes held by the weights and by all plans. */
+  memory(): { weightBytes: number; arenaBytes: number; workspaceBytes: number; packedBytes: number } {
+    const sum = { weightBytes: this.#state.bytes, arenaBytes: 0, workspaceBytes: 0, packedBytes: 0 };
+    for (const plan of this.#plans.values()) {
+      const { arenaBytes, workspaceBytes, packedBytes } = plan.memory();
+      sum.arenaBytes += arenaBytes;
+      sum.workspaceBytes += workspaceBytes;
+      sum.packedBytes = Math.max(sum.packedBytes, packedBytes); // shared by the plans of one state
+    }
+    return sum;
+  }
+
+  /** Starts or stops counting the time of each step. */
+  setProfiling(enabled: boolean): void {
+    for (const plan of this.#plans.values()) plan.setProfiling(enabled);
+  }
+
+  /** Where the time went in the runs of `batch` windows since `setProfiling(true)`. */
+  profile(batch: number): ReturnType<Plan['profile']> {
+    return this.#plan(batch).profile();
+  }
+
+  #prepare(features: Float32Array, out: Prediction | undefined) {
+    const windows = checkWindows(features, this.manifest.input);
+    return { windows, prediction: preparePrediction(windows, this.manifest.output, out) };
+  }
+
+  /**
+   * Views of the caller's arrays for a full run; for a padded one the staging buffers, filled. An asynchronous run brings
+   * its own `paddedLogits`, since a synchronous one may come in between.
+   */
+  #buffers(
+    { start, windows, batch }: BatchRun,
+    features: Float32Array,
+    { logits }: Prediction,
+    paddedLogits?: Float32Array,
+  ) {
+    const given = features.subarray(start * this.#windowLength, (start + windows) * this.#windowLength);
+    if (windows === batch) {
+      return {
+        features: given,
+        logits: logits.subarray(start * this.#windowLogits, (start + windows) * this.#windowLogits),
+      };
+    }
+    let staging = this.#staging.get(batch);
+    if (staging === undefined) {
+      staging = {
+        features: new Float32Array(batch * this.#windowLength),
+        logits: new Float32Array(batch * this.#windowLogits),
+      };
+      this.#staging.set(batch, staging);
+    }
+    staging.features.set(given);
+    staging.features.fill(0, given.length);
+    return { features: staging.features, logits: paddedLogits ?? staging.logits };
+  }
+
+  #collect({ start, windows, batch }: BatchRun, logits: Float32Array, prediction: Prediction): void {
+    if (windows === batch) return;
+    prediction.logits.set(logits.subarray(0, windows * this.#windowLogits), start * this.#windowLogits);
+  }
+
+  #checkPlan(batch: number, { tensors, inputs, outputs }: PlanSpec): void {
+    const elements = (index: number) => tensors[index]?.shape.reduce((product, size) => product * size, 1);
+    const fits =
+      inputs.length === 1 &&
+      outputs.length === 1 &&
+      elements(inputs[0]) === batch * this.#windowLength &&
+      elements(outputs[0]) === batch * this.#windowLogits;
+    if (!fits) {
+      throw new FlashbookError(
+        'ARTEFACT',
+        `the plan of batch ${batch} has other inputs or outputs than the manifest says`,
+        {
+          batch,
+        },
+      );
+    }
+  }
+
+  #plan(batch: number): Plan {
+    const plan = this.#plans.get(batch);
+    if (plan === undefined) {
+      throw new FlashbookError('OPTION', `there is no plan of batch ${batch}, only of ${this.#sizes.join(', ')}`, {
+        batch,
+      });
+    }
+    return plan;
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed) throw new FlashbookError('DISPOSED', 'this predictor was disposed; load it again');
+  }
+
+  #free(): void {
+    for (const plan of this.#plans.values()) plan.dispose();
+    this.#state.dispose();
+  }
+}
+
+const PLAN_DTYPES: Readonly<Record<string, StateSpec['dtype']>> = { F32: 'f32', I32: 'i32', U32: 'u32', I8: 'i8' };
+
+function planDtype(name: string, dtype: string): StateSpec['dtype'] {
+  const found = PLAN_DTYPES[dtype];
+  if (found === undefined)
+    throw new FlashbookError('ARTEFACT', `the weight '${name}' has dtype ${dtype}, which no plan uses`, { name });
+  return found;
+}

@@ -1,0 +1,48 @@
+import type { Manifest } from '../export/manifest.js';
+
+/** What a predictor says about `windows` windows. Row-major; horizons and classes in the manifest's order. */
+export interface Prediction {
+  windows: number;
+  horizons: number;
+  classes: number;
+  /** (windows, horizons, classes). */
+  logits: Float32Array;
+  /** (windows, horizons, classes): the softmax of the logits over the classes. */
+  probabilities: Float32Array;
+  /** (windows, horizons): the most probable class; the first of equals. */
+  best: Int32Array;
+  /** Time spent in the runtime itself: in the plans, or in ONNX Runtime without the messages to its worker. */
+  runNs: number;
+}
+
+export interface PredictOptions {
+  /** A prediction of the same number of windows to write into, instead of a new one. */
+  out?: Prediction;
+}
+
+export interface PredictAsyncOptions extends PredictOptions {
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs a trained model. `features` are raw windows (n, steps, features) of any n ≥ 1, oldest row first; scaling is part of
+ * the model. A window's prediction does not depend on the windows beside it, except with ONNX Runtime in int8 where its
+ * quantisation is stated to (see the exporter).
+ *
+ * @throws FlashbookError SHAPE (not a Float32Array, wrong length, detached, shared or resizable memory), NUMERIC (NaN or
+ * infinity, naming window, step and feature), DISPOSED, ABORTED, BACKEND or NATIVE.
+ */
+export interface Predictor {
+  readonly manifest: Manifest;
+  readonly backend: 'native' | 'onnx';
+  /** Why this backend was taken. */
+  readonly reason: string;
+  readonly threads: number;
+  /** Off the event loop; `features` is copied before this returns. */
+  predict(features: Float32Array, options?: PredictAsyncOptions): Promise<Prediction>;
+  /** On the calling thread, for the hot path. */
+  predictSync(features: Float32Array, options?: PredictOptions): Prediction;
+  /** Frees threads and memory; resolves when it is done. Idempotent. */
+  dispose(): Promise<void>;
+  [Symbol.dispose](): void;
+}
