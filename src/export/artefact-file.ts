@@ -1,8 +1,8 @@
 import { FlashbookError } from '../core/errors.js';
 import type { PlanSpec } from '../native/plan-spec.js';
-import { type ArtefactContents, readContainer } from './container.js';
+import { type ArtefactContents, readContainer, writeContainer } from './container.js';
 import { Manifest, parseManifest } from './manifest.js';
-import { readSafetensors, type StoredTensor } from './safetensors.js';
+import { readSafetensors, type SafetensorsArray, type StoredTensor, writeSafetensors } from './safetensors.js';
 
 /** Names of the sections of a .fbk file. */
 export const SECTIONS = {
@@ -15,6 +15,36 @@ export const SECTIONS = {
   /** `features` (windows, steps, features) and `logits` (windows, horizons·classes). */
   golden: 'golden.safetensors',
 } as const;
+
+/** Everything that an artefact holds. */
+export interface ArtefactParts {
+  manifest: Manifest;
+  /** By batch size: those of `manifest.batches`. */
+  plans: ReadonlyMap<number, PlanSpec>;
+  weights: ReadonlyMap<string, { shape: readonly number[]; data: SafetensorsArray }>;
+  onnx: Uint8Array;
+  golden: { features: Float32Array; logits: Float32Array };
+}
+
+/** The bytes of a .fbk file. @throws FlashbookError OPTION when the manifest is not valid */
+export function encodeArtefact({ manifest, plans, weights, onnx, golden }: ArtefactParts): Uint8Array {
+  const checked = parseManifest(Manifest, manifest, 'OPTION', 'artefact manifest');
+  const {
+    input,
+    output,
+    golden: { windows },
+  } = checked;
+  const goldenTensors = new Map([
+    ['features', { shape: [windows, input.steps, input.features.length], data: golden.features }],
+    ['logits', { shape: [windows, output.horizons.length * output.classes.length], data: golden.logits }],
+  ]);
+  return writeContainer(checked, [
+    { name: SECTIONS.plans, bytes: new TextEncoder().encode(JSON.stringify(Object.fromEntries(plans))) },
+    { name: SECTIONS.weights, bytes: writeSafetensors(weights) },
+    { name: SECTIONS.onnx, bytes: onnx },
+    { name: SECTIONS.golden, bytes: writeSafetensors(goldenTensors) },
+  ]);
+}
 
 /** An artefact as it is read: the manifest is checked at once, the sections are decoded when asked for. */
 export class Artefact {

@@ -182,8 +182,9 @@ export function readSafetensors(bytes: Uint8Array, source = 'safetensors data'):
     if (begin < position)
       throw refuse(`tensor '${name}' begins at byte ${begin}, inside the tensor that ends at ${position}`);
     if (begin > position) throw refuse(`no tensor covers the bytes ${position} to ${begin} before tensor '${name}'`);
-    const copy = bytes.slice(dataStart + begin, dataStart + end);
-    tensors.set(name, { dtype, shape, data: new ARRAY_TYPES[dtype](copy.buffer as ArrayBuffer) });
+    const copy = new Uint8Array(end - begin); // not bytes.slice(): a Buffer's slice is a view
+    copy.set(bytes.subarray(dataStart + begin, dataStart + end));
+    tensors.set(name, { dtype, shape, data: new ARRAY_TYPES[dtype](copy.buffer) });
     position = end;
   }
   if (position !== dataBytes) throw refuse(`${dataBytes - position} bytes after the last tensor belong to none`);

@@ -58,7 +58,7 @@ export class OnnxSession {
   static async open(model: Uint8Array, options: OnnxSessionOptions = {}): Promise<OnnxSession> {
     const { threads = 1, module = 'onnxruntime-node' } = options;
     const worker = new Worker(new URL('./onnx-worker.js', import.meta.url), {
-      workerData: { model: model.slice(), threads, module },
+      workerData: { model: new Uint8Array(model), threads, module },
       execArgv: [], // flags like --input-type or a loader of the main thread would keep the worker from starting
       stdout: false,
       stderr: false,

@@ -10,15 +10,7 @@ import {
   type ValueInfoProto,
 } from './schema.js';
 
-export type OnnxAttribute = number | string | readonly number[] | readonly string[];
-export type OnnxData =
-  | Float32Array
-  | Int32Array
-  | Uint32Array
-  | Int8Array
-  | Uint8Array
-  | BigInt64Array
-  | readonly number[];
+export type OnnxAttribute = number | string | readonly number[];
 
 /** Of the attributes used here, those that ONNX declares as float; any other number is an int. */
 const FLOAT_ATTRIBUTES = new Set(['epsilon', 'alpha', 'beta', 'value_float', 'value_floats']);
@@ -165,8 +157,7 @@ export class OnnxModelBuilder {
 }
 
 function attributeProto(name: string, value: OnnxAttribute): AttributeProto {
-  const bytes = (text: string) => new TextEncoder().encode(text);
-  if (typeof value === 'string') return { name, type: AttributeType.string, s: bytes(value) };
+  if (typeof value === 'string') return { name, type: AttributeType.string, s: new TextEncoder().encode(value) };
   if (typeof value === 'number') {
     return FLOAT_ATTRIBUTES.has(name)
       ? { name, type: AttributeType.float, f: value }
@@ -197,7 +188,7 @@ const ARRAYS = {
 /** The values in their dtype, little-endian. int64 values are given as numbers. */
 function rawBytes(dtype: OnnxDTypeName, data: ArrayLike<number>): Uint8Array {
   const array = dtype === 'i64' ? BigInt64Array.from(data, BigInt) : ARRAYS[dtype].from(data);
-  return new Uint8Array(array.buffer);
+  return new Uint8Array(array.buffer as ArrayBuffer);
 }
 
 function valueInfo(
