@@ -1,0 +1,59 @@
+/**
+ * The graph: symbolic tensors, operations, differentiation, passes, plans, and the float64 interpreter.
+ *
+ *   const g = new Graph();
+ *   const x = g.input('x', [8, 6]);
+ *   const y = linear(x, g.state('w', [3, 6], 'f32', { trainable: true }));
+ *   g.output('y', y);
+ *   const plan = compilePlan(g);                                   // for a Device
+ *   const { outputs } = interpret(g, { inputs: { x: … }, state: { w: … } });   // the oracle
+ *
+ * State. `stateSpecs(...graphs)` lists the buffers that a State needs for the plans of these graphs, and
+ * `constants(...graphs)` the contents of those that the graphs themselves fix (positions, the 1 that differentiation starts
+ * from): set them once after createState. A pass drops states that it makes superfluous, so take the specs from the
+ * graphs that were compiled, or from the original ones to have them all.
+ *
+ * Passes are functions Graph → Graph and keep the names of inputs, states, outputs and updates. `rewriteGraph` is the tool
+ * to write one. For training: build, readRowsOnly(g, { throughDropout: true }), differentiate, compilePlan.
+ */
+export { type Block, placeBlocks } from './arena.js';
+export { differentiate } from './differentiate.js';
+export {
+  constants,
+  Graph,
+  type Node,
+  type StateDeclaration,
+  sourceName,
+  stateSpecs,
+  Tensor,
+} from './ir.js';
+export * from './onnx-lowering.js';
+export type { Attributes, DType, NodeView, Operation, Shape, TensorType, Value } from './operation.js';
+export { adamw } from './ops/adamw.js';
+export { add } from './ops/add.js';
+export { attention } from './ops/attention.js';
+export { clipCoefficient } from './ops/clip-coefficient.js';
+export { concat } from './ops/concat.js';
+export { dropout } from './ops/dropout.js';
+export { gelu } from './ops/gelu.js';
+export { OPERATIONS } from './ops/index.js';
+export { layerNorm } from './ops/layer-norm.js';
+export { type Activation, linear } from './ops/linear.js';
+export { matmul } from './ops/matmul.js';
+export { mul } from './ops/mul.js';
+export { qlinear, quantiseRow, roundHalfEven } from './ops/qlinear.js';
+export { relu } from './ops/relu.js';
+export { reshape } from './ops/reshape.js';
+export { scale } from './ops/scale.js';
+export { selectStep } from './ops/select-step.js';
+export { slice } from './ops/slice.js';
+export { softmax } from './ops/softmax.js';
+export { softmaxCrossEntropy } from './ops/softmax-cross-entropy.js';
+export { standardize } from './ops/standardize.js';
+export { sumRows } from './ops/sum-rows.js';
+export { sumSquares } from './ops/sum-squares.js';
+export { fuseLinear } from './passes/fuse-linear.js';
+export { readRowsOnly } from './passes/read-rows-only.js';
+export { type CompileOptions, compilePlan, type Pass } from './plan.js';
+export { type Interpretation, type InterpretOptions, interpret } from './reference.js';
+export { countUses, liveNodes, type Rewriter, type Rule, rewriteGraph, withoutDeadCode } from './rewrite.js';

@@ -1,0 +1,53 @@
+import type { Tensor } from '../ir.js';
+import { f32, type Operation } from '../operation.js';
+import { expectShape } from '../shape.js';
+import { type AttentionAttributes, at, attentionSizes, attentionWeights, forEachQuery } from './attention.js';
+
+/**
+ * The gradient of attention. With P the softmax weights, dP = dO·vᵀ and δ = rowsum(dO∘O):
+ *   dv = Pᵀ·dO,  dS = P∘(dP − δ)/√headDim,  dq = dS·k,  dk = dSᵀ·q.   FlashAttention-2 (Dao 2023, arXiv:2307.08691), alg. 2.
+ * Results: dqkv (B, T, 3D). With queries 'last' only the last row has a query: dq is 0 elsewhere.
+ */
+export const attentionGradOperation: Operation<AttentionAttributes> = {
+  name: 'attention_grad',
+  operands: ['do', 'qkv', 'o', 'lse'],
+  results: ['dqkv'],
+  infer([dO, qkv, o, lse], attrs) {
+    const { batch, queryRows, width, heads } = attentionSizes('attention_grad', qkv, attrs);
+    expectShape('attention_grad', 'do', dO, [batch, queryRows, width], 'that of o');
+    expectShape('attention_grad', 'o', o, [batch, queryRows, width], 'as attention gives it');
+    expectShape('attention_grad', 'lse', lse, [batch, heads, queryRows], 'as attention gives it');
+    return [f32(qkv.shape)];
+  },
+  reference([dO, qkv, o], attrs, [dqkv]) {
+    const s = attentionSizes('attention_grad', qkv, attrs);
+    const weights = new Float64Array(s.steps);
+    dqkv.data.fill(0);
+    forEachQuery(s, (batch, head, query, row) => {
+      const limit = attrs.causal ? query + 1 : s.steps;
+      attentionWeights(s, qkv.data, batch, head, query, limit, weights);
+      const base = (batch * s.queryRows + row) * s.width + head * s.headDim;
+      let delta = 0;
+      for (let i = 0; i < s.headDim; i++) delta += dO.data[base + i] * o.data[base + i];
+      for (let t = 0; t < limit; t++) {
+        let dP = 0;
+        for (let i = 0; i < s.headDim; i++) dP += dO.data[base + i] * qkv.data[at(s, batch, t, 2, head, i)];
+        const dS = weights[t] * (dP - delta) * s.factor;
+        for (let i = 0; i < s.headDim; i++) {
+          dqkv.data[at(s, batch, query, 0, head, i)] += dS * qkv.data[at(s, batch, t, 1, head, i)];
+          dqkv.data[at(s, batch, t, 1, head, i)] += dS * qkv.data[at(s, batch, query, 0, head, i)];
+          dqkv.data[at(s, batch, t, 2, head, i)] += weights[t] * dO.data[base + i];
+        }
+      }
+    });
+  },
+  flops([, qkv], _, attrs) {
+    const { batch, heads, headDim, steps, queryRows } = attentionSizes('attention_grad', qkv, attrs);
+    const pairs = attrs.causal && attrs.queries === 'all' ? (steps * (steps + 1)) / 2 : steps * queryRows;
+    return batch * heads * pairs * (10 * headDim + 8);
+  },
+};
+
+export function attentionGrad(dO: Tensor, qkv: Tensor, o: Tensor, lse: Tensor, attrs: AttentionAttributes): Tensor {
+  return qkv.graph.apply(attentionGradOperation, [dO, qkv, o, lse], attrs)[0];
+}

@@ -1,0 +1,63 @@
+/** Every operation by name: the list that plans, tests and the kernel registry agree on. */
+import type { Operation } from '../operation.js';
+import { adamwOperation } from './adamw.js';
+import { addOperation } from './add.js';
+import { attentionOperation } from './attention.js';
+import { attentionGradOperation } from './attention-grad.js';
+import { clipCoefficientOperation } from './clip-coefficient.js';
+import { concatOperation } from './concat.js';
+import { dropoutOperation } from './dropout.js';
+import { geluOperation } from './gelu.js';
+import { geluGradOperation } from './gelu-grad.js';
+import { layerNormOperation } from './layer-norm.js';
+import { layerNormGradOperation } from './layer-norm-grad.js';
+import { linearOperation } from './linear.js';
+import { matmulOperation } from './matmul.js';
+import { mulOperation } from './mul.js';
+import { qlinearOperation } from './qlinear.js';
+import { reluOperation } from './relu.js';
+import { reluGradOperation } from './relu-grad.js';
+import { reshapeOperation } from './reshape.js';
+import { scaleOperation } from './scale.js';
+import { selectStepOperation } from './select-step.js';
+import { selectStepGradOperation } from './select-step-grad.js';
+import { sliceOperation } from './slice.js';
+import { softmaxOperation } from './softmax.js';
+import { softmaxCrossEntropyOperation } from './softmax-cross-entropy.js';
+import { softmaxCrossEntropyGradOperation } from './softmax-cross-entropy-grad.js';
+import { standardizeOperation } from './standardize.js';
+import { sumRowsOperation } from './sum-rows.js';
+import { sumSquaresOperation } from './sum-squares.js';
+
+const ALL = [
+  linearOperation,
+  qlinearOperation,
+  matmulOperation,
+  addOperation,
+  mulOperation,
+  scaleOperation,
+  standardizeOperation,
+  reluOperation,
+  reluGradOperation,
+  geluOperation,
+  geluGradOperation,
+  layerNormOperation,
+  layerNormGradOperation,
+  attentionOperation,
+  attentionGradOperation,
+  dropoutOperation,
+  selectStepOperation,
+  selectStepGradOperation,
+  concatOperation,
+  sliceOperation,
+  reshapeOperation,
+  softmaxOperation,
+  softmaxCrossEntropyOperation,
+  softmaxCrossEntropyGradOperation,
+  sumRowsOperation,
+  sumSquaresOperation,
+  clipCoefficientOperation,
+  adamwOperation,
+] as unknown as readonly Operation[];
+
+export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));

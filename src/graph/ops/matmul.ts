@@ -1,0 +1,60 @@
+import type { Tensor } from '../ir.js';
+import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
+import { formatShape, shapeError } from '../shape.js';
+import { reshape } from './reshape.js';
+
+type MatmulAttributes = { transA: boolean; transB: boolean };
+
+/**
+ * C = op(a) · op(b), where op transposes if asked. a and b are seen as matrices (rows × columns: all leading dimensions
+ * are rows). Without transA the leading dimensions of a are kept in the result.
+ */
+export const matmulOperation: Operation<MatmulAttributes> = {
+  name: 'matmul',
+  operands: ['a', 'b'],
+  results: ['c'],
+  infer([a, b], { transA, transB }) {
+    for (const [name, type] of [
+      ['a', a],
+      ['b', b],
+    ] as const) {
+      if (type.shape.length < 2) throw shapeError('matmul', name, 'at least 2 dimensions', type.shape);
+    }
+    const { inner, bInner, n, m } = sizes(a, b, transA, transB);
+    if (inner !== bInner) {
+      const side = transB ? 'columns' : 'rows';
+      throw shapeError('matmul', 'b', `${inner} ${side} (a is ${formatShape(a.shape)}, transA ${transA})`, b.shape);
+    }
+    return [f32(transA ? [m, n] : [...a.shape.slice(0, -1), n])];
+  },
+  reference([a, b], { transA, transB }, [c]) {
+    const { m, n, inner } = sizes(a, b, transA, transB);
+    const [aRow, aInner] = transA ? [1, m] : [inner, 1];
+    const [bColumn, bInner] = transB ? [inner, 1] : [1, n];
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let k = 0; k < inner; k++) sum += a.data[i * aRow + k * aInner] * b.data[j * bColumn + k * bInner];
+        c.data[i * n + j] = sum;
+      }
+    }
+  },
+  gradient({ inputs: [a, b], attrs: { transA, transB } }, [dc], needed) {
+    if (dc === undefined) return [];
+    // C = op(a)·op(b):  d op(a) = dC·op(b)ᵀ,  d op(b) = op(a)ᵀ·dC.
+    const da = () => (transA ? matmul(b, dc, { transA: transB, transB: true }) : matmul(dc, b, { transB: !transB }));
+    const db = () => (transB ? matmul(dc, a, { transA: true, transB: transA }) : matmul(a, dc, { transA: !transA }));
+    return [needed[0] ? reshape(da(), a.shape) : undefined, needed[1] ? reshape(db(), b.shape) : undefined];
+  },
+  flops: ([a], [c], { transA }) => 2 * elements(c.shape) * (transA ? rows(a.shape) : columns(a.shape)),
+};
+
+export function matmul(a: Tensor, b: Tensor, { transA = false, transB = false } = {}): Tensor {
+  return a.graph.apply(matmulOperation, [a, b], { transA, transB })[0];
+}
+
+function sizes(a: TensorType, b: TensorType, transA: boolean, transB: boolean) {
+  const [m, inner] = transA ? [columns(a.shape), rows(a.shape)] : [rows(a.shape), columns(a.shape)];
+  const [n, bInner] = transB ? [rows(b.shape), columns(b.shape)] : [columns(b.shape), rows(b.shape)];
+  return { m, n, inner, bInner };
+}

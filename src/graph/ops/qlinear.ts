@@ -1,0 +1,100 @@
+import type { Tensor } from '../ir.js';
+import { ONNX_TYPE, onnxScalar } from '../onnx-lowering.js';
+import { columns, elements, type Operation, rows } from '../operation.js';
+import { expectShape } from '../shape.js';
+import { type Activation, activationOf, inferLinear, onnxEpilogue } from './linear.js';
+
+/**
+ * linear with int8 weights, symmetric per output channel, and int8 activations, symmetric per row and dynamic.
+ * x (…, K), wq int8 (N, K), wscale (N), bias? (N), residual? (…, N) → y (…, N).
+ *
+ * For each row, in float32: a = max|x|; q = clamp(roundHalfEven(x · (127/a)), ±127), s = a/127; q = 0 where a = 0.
+ * y = act(Σ q·wq · (s · wscale[n]) + bias) + residual, the sum in exact integers. A row with NaN or infinity gives NaN.
+ * No gradient.
+ */
+export const qlinearOperation: Operation<{ activation: Activation }> = {
+  name: 'qlinear',
+  operands: ['x', 'wq:i8', 'wscale', 'bias?', 'residual?'],
+  results: ['y'],
+  infer([x, wq, wscale, bias, residual]) {
+    const y = inferLinear('qlinear', [x, wq, bias, residual]);
+    expectShape('qlinear', 'wscale', wscale, [wq.shape[0]], 'one a row of wq');
+    return [y];
+  },
+  reference([x, wq, wscale, bias, residual], { activation }, [y]) {
+    const [n, k] = wq.shape;
+    const act = activationOf(activation);
+    const q = new Int8Array(k);
+    for (let row = 0; row < rows(x.shape); row++) {
+      const s = quantiseRow(x.data.subarray(row * k, (row + 1) * k), q);
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let i = 0; i < k; i++) sum += q[i] * wq.data[j * k + i];
+        const z = sum * Math.fround(s * Math.fround(wscale.data[j])) + (bias === undefined ? 0 : bias.data[j]);
+        const at = row * n + j;
+        y.data[at] = residual === undefined ? act(z) : act(z) + residual.data[at];
+      }
+    }
+  },
+  onnx(builder, { attrs: { activation } }, [x, wq, wscale, bias, residual]) {
+    const [magnitude] = builder.emit('Abs', [x]);
+    const [peak] = builder.emit('ReduceMax', [magnitude], { axes: [-1], keepdims: 1 });
+    const limit = onnxScalar(builder, 'int8_limit', 127);
+    const zero = onnxScalar(builder, 'zero', 0);
+    const [ratio] = builder.emit('Div', [limit, peak]);
+    const [flat] = builder.emit('Equal', [peak, zero]);
+    const [inverse] = builder.emit('Where', [flat, zero, ratio]);
+    const [stretched] = builder.emit('Mul', [x, inverse]);
+    const [rounded] = builder.emit('Round', [stretched]);
+    const [clipped] = builder.emit('Clip', [rounded, onnxScalar(builder, 'minus_int8_limit', -127), limit]);
+    const [q] = builder.emit('Cast', [clipped], { to: ONNX_TYPE.i8 });
+    const [weights] = builder.emit('Transpose', [wq], { perm: [1, 0] });
+    const [integers] = builder.emit('MatMulInteger', [q, weights]);
+    const [sums] = builder.emit('Cast', [integers], { to: ONNX_TYPE.f32 });
+    const [rowScale] = builder.emit('Div', [peak, limit]);
+    const [scales] = builder.emit('Mul', [rowScale, wscale]);
+    const [product] = builder.emit('Mul', [sums, scales]);
+    return [onnxEpilogue(builder, product, activation, bias, residual)];
+  },
+  flops: ([x], [y]) => 2 * elements(y.shape) * columns(x.shape),
+};
+
+export function qlinear(
+  x: Tensor,
+  wq: Tensor,
+  wscale: Tensor,
+  bias?: Tensor,
+  { activation = 'none', residual }: { activation?: Activation; residual?: Tensor } = {},
+): Tensor {
+  return x.graph.apply(qlinearOperation, [x, wq, wscale, bias, residual], { activation })[0];
+}
+
+/** Quantises one row into q, as all backends do, and returns its scale: NaN if the row holds NaN or infinity. */
+export function quantiseRow(row: ArrayLike<number>, q: Int8Array): number {
+  let peak = 0;
+  for (let i = 0; i < row.length; i++) {
+    const magnitude = Math.abs(Math.fround(row[i]));
+    if (!(magnitude < Number.POSITIVE_INFINITY)) {
+      q.fill(0);
+      return Number.NaN;
+    }
+    if (magnitude > peak) peak = magnitude;
+  }
+  if (peak === 0) {
+    q.fill(0);
+    return 0;
+  }
+  const inverse = Math.fround(127 / peak);
+  for (let i = 0; i < row.length; i++) {
+    const rounded = roundHalfEven(Math.fround(Math.fround(row[i]) * inverse));
+    q[i] = Math.max(-127, Math.min(127, rounded));
+  }
+  return Math.fround(peak / 127);
+}
+
+export function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  const rest = x - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}

@@ -1,0 +1,93 @@
+/** Where the new value of a state may be computed: directly in the state's buffer, or apart and copied at the end. */
+import { FlashbookError } from '../core/errors.js';
+import { type Graph, INPUT, type Node, STATE, sourceName, type Tensor } from './ir.js';
+import { reshapeOperation } from './ops/reshape.js';
+import { scale } from './ops/scale.js';
+
+/** The tensor whose memory this one shows: itself, or what a chain of reshapes starts from. */
+export function memoryRoot(tensor: Tensor): Tensor {
+  let root = tensor;
+  while ((root.node.operation as unknown) === reshapeOperation) root = root.node.inputs[0]!;
+  return root;
+}
+
+/**
+ * Makes every update of the graph one that can be computed in its state buffer, by adding copies (at the end, where all
+ * reads of old contents are done) for those that cannot. Changes `graph`, which the planner owns.
+ */
+export function materialiseUpdates(graph: Graph): Graph {
+  // A value that lies in a state must be saved before any buffer is overwritten at the end.
+  for (const [name, value] of graph.updates) {
+    if (memoryRoot(value).node.operation === STATE) graph.updates.set(name, copy(name, value));
+  }
+  const direct = directUpdates(graph);
+  for (const [name, value] of graph.updates) {
+    if (direct.get(memoryRoot(value)) === name) continue;
+    const { node } = memoryRoot(value);
+    if (node.operation.stores !== undefined) {
+      throw new FlashbookError(
+        'OPTION',
+        `state '${name}' is written in place by ${node.operation.name}, but a later operation reads its old content`,
+        { name },
+      );
+    }
+    graph.updates.set(name, copy(name, value));
+  }
+  return graph;
+}
+
+/** Memory root → the state in whose buffer it is computed. */
+export function directUpdates(graph: Graph): Map<Tensor, string> {
+  const readers = stateReaders(graph);
+  const direct = new Map<Tensor, string>();
+  for (const [name, value] of graph.updates) {
+    const root = memoryRoot(value);
+    const { node } = root;
+    if (node.operation === INPUT || node.operation === STATE || direct.has(root)) continue;
+    const safe = (readers.get(name) ?? []).every(
+      (reader) => reader.id < node.id || (reader === node && mayOverwrite(node, root.index, name)),
+    );
+    if (safe) direct.set(root, name);
+  }
+  return direct;
+}
+
+function stateReaders(graph: Graph): Map<string, Node[]> {
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    if ((node.operation as unknown) === reshapeOperation) continue;
+    for (const input of node.inputs) {
+      const name = input && memoryRoot(input).node.operation === STATE ? sourceName(memoryRoot(input)) : undefined;
+      if (name === undefined) continue;
+      const list = readers.get(name) ?? [];
+      list.push(node);
+      readers.set(name, list);
+    }
+  }
+  return readers;
+}
+
+/** True if the node may write its result over each of its operands that lie in state `name`. */
+function mayOverwrite(node: Node, result: number, name: string): boolean {
+  const { operation, inputs } = node;
+  const stored = (operation.stores ?? []).filter(([output]) => output === result).map(([, operand]) => operand);
+  const allowed = result === 0 ? (operation.inPlace?.(inputs as readonly Tensor[]) ?? []) : [];
+  return inputs.every((input, i) => {
+    if (input === undefined || sourceName(memoryRoot(input)) !== name || memoryRoot(input).node.operation !== STATE)
+      return true;
+    return stored.includes(i) || allowed.includes(i);
+  });
+}
+
+function copy(name: string, value: Tensor): Tensor {
+  if (value.dtype !== 'f32') {
+    throw new FlashbookError(
+      'SHAPE',
+      `update of '${name}': a value of dtype ${value.dtype} must be computed, not copied`,
+      {
+        name,
+      },
+    );
+  }
+  return scale(value, 1);
+}

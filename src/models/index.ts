@@ -1,0 +1,1 @@
+export { PRICE_PREDICTOR_DEFAULTS, PricePredictor, type PricePredictorOptions } from './price-predictor.js';

@@ -1,0 +1,42 @@
+import type { Tensor } from '../graph/index.js';
+import { SelfAttention } from './attention.js';
+import { Dropout, type ForwardOptions } from './dropout.js';
+import { FeedForward } from './feed-forward.js';
+import { LayerNorm } from './layer-norm.js';
+import { Module } from './module.js';
+
+export interface EncoderLayerOptions {
+  width: number;
+  heads: number;
+  /** Columns of the feed-forward's hidden layer. */
+  feedForward: number;
+  dropout: number;
+  causal: boolean;
+}
+
+/**
+ * A pre-norm transformer layer (Xiong et al. 2020, arXiv:2002.04745): (B, T, width) → (B, T, width)
+ *   x ← x + dropout(attention(norm1(x)));  x ← x + dropout(feedForward(norm2(x)))
+ */
+export class EncoderLayer extends Module {
+  readonly norm1;
+  readonly attention;
+  readonly norm2;
+  readonly feedForward;
+  readonly dropout;
+
+  constructor({ width, heads, feedForward, dropout, causal }: EncoderLayerOptions) {
+    super();
+    this.norm1 = this.child('norm1', new LayerNorm(width));
+    this.attention = this.child('attention', new SelfAttention(width, heads, causal));
+    this.norm2 = this.child('norm2', new LayerNorm(width));
+    this.feedForward = this.child('feedForward', new FeedForward(width, feedForward, dropout));
+    this.dropout = this.child('dropout', new Dropout(dropout));
+  }
+
+  forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const attended = x.add(this.dropout.forward(this.attention.forward(this.norm1.forward(x)), options));
+    const fed = this.feedForward.forward(this.norm2.forward(attended), options);
+    return attended.add(this.dropout.forward(fed, options));
+  }
+}

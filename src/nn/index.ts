@@ -1,0 +1,11 @@
+export { SelfAttention } from './attention.js';
+export { Dropout, type ForwardOptions } from './dropout.js';
+export { EncoderLayer, type EncoderLayerOptions } from './encoder-layer.js';
+export { FeedForward } from './feed-forward.js';
+export { ClassifierHead } from './head.js';
+export { initialise } from './initialise.js';
+export { LayerNorm } from './layer-norm.js';
+export { Linear } from './linear.js';
+export { Module } from './module.js';
+export { type Init, Parameter, type ParameterInfo } from './parameter.js';
+export { addPositions, sinusoidalPositions } from './positions.js';

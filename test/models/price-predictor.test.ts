@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import {
+  compilePlan,
+  constants,
+  differentiate,
+  Graph,
+  interpret,
+  readRowsOnly,
+  softmaxCrossEntropy,
+} from '../../src/graph/index.js';
+import { PricePredictor } from '../../src/models/price-predictor.js';
+import { initialise } from '../../src/nn/index.js';
+
+const SMALL = { features: 3, steps: 5, dModel: 8, heads: 2, layers: 2, feedForward: 12, horizons: 2 };
+
+describe('PricePredictor', () => {
+  test('has exactly 1,022,601 parameters with the defaults', () => {
+    expect(new PricePredictor().parameterCount()).toBe(1_022_601);
+  });
+
+  test.each([1, 6, 40, 79])('has (features − 6) · 128 more with %i features', (features) => {
+    expect(new PricePredictor({ features }).parameterCount()).toBe(1_022_601 + (features - 6) * 128);
+  });
+
+  test('declares in its graph just the parameters that it lists', () => {
+    const model = new PricePredictor(SMALL);
+    const graph = new Graph();
+    model.forward(graph.input('x', [2, 5, 3]));
+    const trainable = [...graph.states].filter(([, s]) => s.trainable);
+    const listed = model.parameters().map(({ name, shape }) => [name, shape]);
+    expect(new Map(trainable.map(([name, { tensor }]) => [name, tensor.shape]))).toEqual(
+      new Map(listed as [string, number[]][]),
+    );
+    expect([...constants(graph).keys()]).toEqual(['positions.5x8']);
+  });
+
+  test('reads only the last row in the last layer, with equal results', () => {
+    const model = new PricePredictor(SMALL);
+    const graph = new Graph();
+    const x = graph.input('x', [2, 5, 3]);
+    for (const [h, logits] of model.forward(x).entries()) graph.output(`logits${h}`, logits);
+    const rows = readRowsOnly(graph);
+    const given = {
+      inputs: { x: Float32Array.from({ length: 30 }, (_, i) => Math.sin(i)) },
+      state: Object.fromEntries(initialise(model, 1)),
+    };
+    const full = interpret(graph, given).outputs;
+    const last = interpret(rows, given).outputs;
+    for (const name of ['logits0', 'logits1']) {
+      expect(last[name].data.every((v, i) => Math.abs(v - full[name].data[i]) < 1e-12)).toBe(true);
+    }
+    expect(rows.nodes.filter((n) => n.attrs.queries === 'last')).toHaveLength(1);
+  });
+
+  test('trains and compiles: a gradient for every parameter', () => {
+    const model = new PricePredictor(SMALL);
+    const graph = new Graph();
+    const rng = graph.input('rng', [4], 'u32');
+    const logits = model.forward(graph.input('x', [2, 5, 3]), { rng });
+    const losses = logits.map(
+      (l, h) => softmaxCrossEntropy(l, graph.input(`y${h}`, [2], 'i32'), { smoothing: 0.1 }).loss,
+    );
+    const loss = losses.reduce((a, b) => a.add(b));
+    graph.output('loss', loss);
+    const gradients = differentiate(graph, loss);
+    expect([...gradients.keys()].sort()).toEqual(
+      model
+        .parameters()
+        .map((p) => p.name)
+        .sort(),
+    );
+    for (const [name, gradient] of gradients) {
+      graph.state(`grad/${name}`, gradient.shape);
+      graph.update(`grad/${name}`, gradient);
+    }
+    const plan = compilePlan(graph);
+    expect(JSON.stringify(compilePlan(graph))).toBe(JSON.stringify(plan));
+    expect(plan.steps.filter((s) => s.kernel === 'scale')).toHaveLength(0);
+    expect(plan.arenaBytes).toBeLessThan(compilePlan(graph, { reuse: false }).arenaBytes / 2);
+  });
+});
