@@ -6,6 +6,10 @@ namespace flashbook {
 // elementwise
 std::unique_ptr<Step> bind_scale(BindContext&);
 
+// gemm
+std::unique_ptr<Step> bind_linear(BindContext&);
+std::unique_ptr<Step> bind_matmul(BindContext&);
+
 namespace {
 
 struct Entry {
@@ -22,6 +26,8 @@ constexpr Entry kEntries[] = {
     {"scale", bind_scale},
 
     // gemm
+    {"linear", bind_linear},
+    {"matmul", bind_matmul},
 
     // loss
 

@@ -1,0 +1,42 @@
+// How one matrix product of a plan is packed, split over threads in two dimensions, and run. Used by linear and matmul.
+#pragma once
+
+#include "engine/step.h"
+#include "kernels/gemm/gemm.h"
+
+namespace flashbook {
+
+class GemmRun {
+ public:
+  // Chooses kernels, packing and grid, and asks for workspace. `b` is the operand behind problem.b: in a frozen plan it is
+  // packed once if it is state.
+  void bind(BindContext& context, const gemm::Problem& problem, const Operand& b);
+  void run(RunContext& context) const;
+  double flops() const;
+  double bytes() const;
+
+ private:
+  enum class Packing : uint8_t {
+    in_block,    // each block packs the part of B that it reads, chunk by chunk
+    shared,      // B is packed into the workspace before the blocks run
+    frozen,      // B was packed when the plan was bound; also kernels that do not pack
+  };
+  void choose_grid(int threads);
+
+  const GemmKernels* kernels_ = nullptr;
+  gemm::Problem problem_;
+  Packing packing_ = Packing::in_block;
+  int64_t block_rows_ = 0, block_columns_ = 0;
+  int64_t row_blocks_ = 0, column_blocks_ = 0;
+  int slots_ = 1;                    // blocks that may run at once; each slot has scratch of its own
+  int64_t scratch_bytes_ = 0;
+  int64_t packed_bytes_ = 0;         // of B in the workspace, in front of the scratch
+};
+
+// Throws a BindError where the memory of `written` touches that of `read`.
+void expect_apart(const Operand& written, const Operand& read, const char* name);
+
+// none, relu or gelu.
+gemm::Activation activation_attribute(const BindContext& context);
+
+}  // namespace flashbook

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import { Random } from '../../src/core/random.js';
+import { runtimeInfo } from '../../src/native/index.js';
+import { dotBound, firstOutside, normals, product } from './matrix.js';
+import { runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
+
+const CASES = [
+  { transA: false, transB: false },
+  { transA: false, transB: true },
+  { transA: true, transB: false },
+  { transA: true, transB: true },
+];
+
+interface Matrices {
+  m: number;
+  n: number;
+  k: number;
+  a: Float32Array;
+  b: Float32Array;
+}
+
+function matrices(m: number, n: number, k: number): Matrices {
+  const random = new Random(m * 1_000_003 + n * 1009 + k);
+  return { m, n, k, a: normals(random, m * k), b: normals(random, k * n) };
+}
+
+function callOf({ m, n, k, a, b }: Matrices, transA: boolean, transB: boolean, state = false): StepCall {
+  return {
+    kernel: 'matmul',
+    inputs: [
+      { shape: transA ? [k, m] : [m, k], data: a },
+      { shape: transB ? [n, k] : [k, n], data: b, state },
+    ],
+    outputs: [{ shape: [m, n] }],
+    attrs: { transA, transB },
+  };
+}
+
+function complaint(
+  x: Matrices,
+  transA: boolean,
+  transB: boolean,
+  options: StepOptions,
+  state = false,
+): string | undefined {
+  const { value, magnitude } = product(x.a, x.b, x.m, x.n, x.k, transA, transB);
+  const got = runStep(callOf(x, transA, transB, state), options)[0];
+  return firstOutside(got, value, (i) => dotBound(x.k, magnitude[i]));
+}
+
+describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
+  it.each(CASES)('agrees with float64 over ragged sizes: transA $transA, transB $transB', ({ transA, transB }) => {
+    const random = new Random(2);
+    for (let size = 1; size <= 67; size++) {
+      for (const [m, n, k] of [
+        [size, 1 + random.below(67), 1 + random.below(67)],
+        [1 + random.below(67), size, 1 + random.below(67)],
+        [1 + random.below(67), 1 + random.below(67), size],
+      ]) {
+        expect(complaint(matrices(m, n, k), transA, transB, { isa }), `${m}×${n}×${k}`).toBeUndefined();
+      }
+    }
+  });
+
+  it.each(CASES)('agrees across chunks of k and blocks: transA $transA, transB $transB', ({ transA, transB }) => {
+    for (const [m, n, k] of [
+      [29, 35, 1030],
+      [130, 40, 512],
+      [14, 600, 64],
+      [260, 33, 257],
+      [1, 64, 300],
+      [64, 1, 300],
+    ]) {
+      expect(complaint(matrices(m, n, k), transA, transB, { isa, threads: 2 }), `${m}×${n}×${k}`).toBeUndefined();
+      expect(
+        complaint(matrices(m, n, k), transA, transB, { isa, frozen: true }, true),
+        `${m}×${n}×${k} frozen`,
+      ).toBeUndefined();
+    }
+  });
+
+  it.each(CASES)(
+    'gives the same bits for any number of threads: transA $transA, transB $transB',
+    ({ transA, transB }) => {
+      for (const [m, n, k] of [
+        [250, 130, 700],
+        [128, 128, 2048],
+        [33, 1100, 300],
+      ]) {
+        const call = callOf(matrices(m, n, k), transA, transB);
+        const [one] = runStep(call, { isa, threads: 1 });
+        for (const threads of [2, 3, 8]) {
+          expect(sameBits(runStep(call, { isa, threads })[0], one), `${m}×${n}×${k}, ${threads} threads`).toBe(true);
+        }
+      }
+    },
+  );
+
+  it.each(CASES)(
+    'lets NaN and infinity through and no further: transA $transA, transB $transB',
+    ({ transA, transB }) => {
+      const x = matrices(30, 36, 33);
+      x.a[17] = Number.NaN;
+      x.a[600] = Number.NEGATIVE_INFINITY;
+      x.b[35] = Number.POSITIVE_INFINITY;
+      x.b[700] = Number.NaN;
+      expect(complaint(x, transA, transB, { isa })).toBeUndefined();
+    },
+  );
+});
+
+describe('matmul', () => {
+  it('transposing operands in memory or by attribute is the same to the bit', () => {
+    const x = matrices(45, 50, 300);
+    const at = Float32Array.from(x.a, (_, i) => x.a[(i % x.m) * x.k + Math.floor(i / x.m)]);
+    const bt = Float32Array.from(x.b, (_, i) => x.b[(i % x.k) * x.n + Math.floor(i / x.k)]);
+    const [plain] = runStep(callOf(x, false, false));
+    expect(sameBits(runStep(callOf({ ...x, a: at }, true, false))[0], plain)).toBe(true);
+    expect(sameBits(runStep(callOf({ ...x, b: bt }, false, true))[0], plain)).toBe(true);
+    expect(sameBits(runStep(callOf({ ...x, a: at, b: bt }, true, true))[0], plain)).toBe(true);
+  });
+
+  it('keeps leading dimensions of a and folds those of b', () => {
+    const x = matrices(6, 5, 4);
+    const call = callOf(x, false, false);
+    call.inputs[0] = { shape: [3, 2, 4], data: x.a };
+    call.inputs[1] = { shape: [2, 2, 5], data: x.b };
+    call.outputs[0].shape = [3, 2, 5];
+    expect(runStep(call)[0]).toEqual(runStep(callOf(x, false, false))[0]);
+  });
+
+  it('refuses inner dimensions that differ', () => {
+    const call = callOf(matrices(6, 5, 4), false, false);
+    call.inputs[1] = { shape: [5, 4], data: new Float32Array(20) };
+    expect(() => runStep(call)).toThrow(
+      /inner dimensions of a \(6, 4\) and b \(5, 4\) to be equal but received 4 and 5/,
+    );
+  });
+});
