@@ -109,7 +109,7 @@ class CpuState implements State {
 
   get(name: string, out?: TypedArray): TypedArray {
     const { dtype, elements } = this.#find(name);
-    const target = out ?? allocate(dtype, elements);
+    const target = out === undefined ? allocate(dtype, elements) : out;
     checkArray('state', name, target, dtype, elements);
     native(() => this.native.get(name, target));
     return target;
@@ -192,7 +192,7 @@ class CpuPlan implements Plan {
     if (port === undefined) {
       throw invalid('index', `an output between 0 and ${this.#outputs.length - 1}`, index, 'SHAPE');
     }
-    const target = out ?? allocate(port.dtype, port.elements);
+    const target = out === undefined ? allocate(port.dtype, port.elements) : out;
     checkArray('output', port.name, target, port.dtype, port.elements);
     native(() => this.#native.output(index, target));
     return target;
