@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { packageVersion } from '../core/version.js';
+import { doctorCommand } from './doctor.js';
+import { featuresCommand } from './features.js';
+import { inspectCommand } from './inspect.js';
+import { predictCommand } from './predict.js';
+import { runCommand } from './run.js';
+
+/** The command line, a file a command. Throws on misuse instead of ending the process, so that tests can call it. */
+export function program(): Command {
+  const root = new Command('flashbook')
+    .description('From order-book events to a compressed, verified prediction, in one process.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showSuggestionAfterError(true)
+    .showHelpAfterError('Type flashbook --help for what there is.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  flashbook run                                       the whole path on a synthetic session
+  flashbook run --data GOOG_10.zip --format lobster   the same on a real day
+  flashbook predict runs/latest/model.int8.fbk --data GOOG_10.zip --out predictions.csv
+  flashbook inspect runs/latest/model.fbk             what is in an artefact
+  flashbook features --data GOOG_10.zip --out features.parquet
+  flashbook doctor                                    what this machine offers, and what to mend`,
+    );
+  for (const command of [runCommand(), predictCommand(), inspectCommand(), featuresCommand(), doctorCommand()]) {
+    root.addCommand(command.exitOverride().copyInheritedSettings(root));
+  }
+  return root.exitOverride();
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { FlashbookError, invalid } from '../core/errors.js';
+import { checkOptions } from '../core/options.js';
+
+const count = (min: number, max = 1e9) => z.int().min(min).max(max);
+
+/** Everything that decides the outcome of a run. Stored in the run's folder; `--resume` refuses another one. */
+export const runConfigSchema = z.strictObject({
+  /** A market data file; absent: the synthetic session. */
+  data: z.string().optional(),
+  format: z.string().default('auto'),
+  /** Orders the synthetic session, initial weights, shuffling and dropout. */
+  seed: count(0, 2 ** 32 - 1).default(1),
+  /** Events of the synthetic session. */
+  events: count(2000, 10_000_000).default(60_000),
+  levels: count(1, 10).default(10),
+  /** Events ahead, one output head each. */
+  horizons: z.array(count(1, 100_000)).min(1).max(16).default([10, 50, 100]),
+  /** 'mid': mean of the next k mids against the mid now (Zhang et al. 2019, eq. 3); 'past': against the mean of the last k (eq. 4). */
+  label: z.enum(['mid', 'past']).default('mid'),
+  /** Rows that the model sees at once. */
+  window: count(2, 4096).default(100),
+  layers: count(1, 64).default(3),
+  width: count(8, 4096).default(128),
+  heads: count(1, 64).default(4),
+  feedForward: count(8, 16_384).default(1024),
+  dropout: z.number().min(0).max(0.9).default(0.1),
+  batch: count(1, 4096).default(64),
+  steps: count(1, 10_000_000),
+  learningRate: z.number().positive().max(1).default(5e-4),
+  minLearningRate: z.number().min(0).max(1).default(1e-6),
+  warmupSteps: count(0, 1_000_000),
+  weightDecay: z.number().min(0).max(1).default(0.01),
+  clipNorm: z.number().min(0).default(1),
+  labelSmoothing: z.number().min(0).max(0.9).default(0.1),
+  evaluateEvery: count(1, 1_000_000),
+  /** Evaluations without improvement after which training stops. */
+  patience: count(1, 1000).default(5),
+  /** Validation windows looked at in one evaluation, spread evenly. */
+  validationWindows: count(64, 10_000_000),
+  /** Single predictions timed for each predictor. */
+  latencySamples: count(20, 1_000_000).default(1000),
+});
+
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+/** What a caller may leave out. */
+export type RunConfigInput = z.input<typeof runConfigSchema> extends infer T ? Partial<T> : never;
+
+/** Sizes that differ between the quick synthetic session and a real day. */
+const SYNTHETIC: Partial<RunConfig> = { steps: 300, warmupSteps: 30, evaluateEvery: 50, validationWindows: 2048 };
+const REAL: Partial<RunConfig> = { steps: 2400, warmupSteps: 100, evaluateEvery: 200, validationWindows: 6000 };
+
+/**
+ * Fills in defaults and checks every value.
+ *
+ * @throws FlashbookError `OPTION` naming the option, what was expected and what came.
+ */
+export function runConfig(input: RunConfigInput = {}): RunConfig {
+  checkOptions('run', input, Object.keys(runConfigSchema.shape));
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const steps = typeof given.steps === 'number' ? given.steps : undefined;
+  const sizes = given.data === undefined ? SYNTHETIC : REAL;
+  const scaled = steps === undefined ? {} : { warmupSteps: Math.ceil(steps / 20), evaluateEvery: Math.max(1, Math.ceil(steps / 10)) };
+  const parsed = runConfigSchema.safeParse({ ...sizes, ...scaled, ...given });
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const name = issue.path.join('.');
+    throw invalid(name, issue.message.toLowerCase().replace(/^(too \w+|invalid \w+): expected (\w+ to be )?/, ''), at(given, issue.path));
+  }
+  const config = parsed.data;
+  if (config.width % config.heads !== 0) throw invalid('heads', `a divisor of the width ${config.width}`, config.heads);
+  if (new Set(config.horizons).size !== config.horizons.length) throw invalid('horizons', 'different numbers', config.horizons);
+  if (config.minLearningRate > config.learningRate) {
+    throw invalid('minLearningRate', `at most learningRate ${config.learningRate}`, config.minLearningRate);
+  }
+  return config;
+}
+
+function at(value: unknown, path: PropertyKey[]): unknown {
+  return path.reduce((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+/** Refuses to go on with a run under another configuration, and names the first difference. */
+export function sameConfig(stored: RunConfig, asked: RunConfig, folder: string): void {
+  for (const key of Object.keys(runConfigSchema.shape) as (keyof RunConfig)[]) {
+    const [before, now] = [JSON.stringify(stored[key]), JSON.stringify(asked[key])];
+    if (before === now) continue;
+    throw new FlashbookError(
+      'OPTION',
+      `the run in ${folder} was started with ${key} ${before ?? 'unset'}, now it is ${now ?? 'unset'}; resume with the same options or choose another --out`,
+      { folder, option: key },
+    );
+  }
+}
