@@ -6,9 +6,11 @@ let counts = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodo
 try {
   counts = JSON.parse(readFileSync(path, 'utf8'));
 } catch (error) {
-  console.error(`no test report at ${path}: ${error.message}`);
+  console.error(`no test report at ${path}: ${error}`);
 }
 // A run that failed outside any single test (build, lint, a suite that does not load) counts as one failure.
 const failed = counts.numFailedTests || (code === '0' && counts.numPassedTests > 0 ? 0 : 1);
-console.log(`${counts.numPassedTests} passed, ${failed} failed, ${counts.numPendingTests + counts.numTodoTests} skipped`);
+console.log(
+  `${counts.numPassedTests} passed, ${failed} failed, ${counts.numPendingTests + counts.numTodoTests} skipped`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

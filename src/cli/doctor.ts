@@ -56,7 +56,8 @@ function nodeVersion(): Finding {
 }
 
 function nativeCore(info: RuntimeInfo | undefined): Finding {
-  if (info !== undefined) return { subject: 'native core', state: 'ready', found: `${info.addonPath} (${info.compiler})` };
+  if (info !== undefined)
+    return { subject: 'native core', state: 'ready', found: `${info.addonPath} (${info.compiler})` };
   return {
     subject: 'native core',
     state: 'absent',
@@ -66,7 +67,11 @@ function nativeCore(info: RuntimeInfo | undefined): Finding {
 }
 
 function instructionSets({ isa, available, cpu }: RuntimeInfo): Finding {
-  return { subject: 'instruction set', state: 'ready', found: `${isa} on ${cpu || cpus()[0]?.model}; usable: ${available.join(', ')}` };
+  return {
+    subject: 'instruction set',
+    state: 'ready',
+    found: `${isa} on ${cpu || cpus()[0]?.model}; usable: ${available.join(', ')}`,
+  };
 }
 
 function threads({ threads: count, threadSource }: RuntimeInfo): Finding {
@@ -77,15 +82,21 @@ function environmentProblem(found: string): Finding {
   return { subject: 'environment', state: 'problem', found, mend: 'correct or unset the variable' };
 }
 
-const DRIVER_LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib', '/usr/lib/wsl/lib', '/usr/lib/aarch64-linux-gnu'].map(
-  (folder) => `${folder}/libcuda.so.1`,
-);
+const DRIVER_LIBRARIES = [
+  '/usr/lib/x86_64-linux-gnu',
+  '/usr/lib64',
+  '/usr/lib',
+  '/usr/lib/wsl/lib',
+  '/usr/lib/aarch64-linux-gnu',
+].map((folder) => `${folder}/libcuda.so.1`);
 
 function cuda(): Finding {
   const subject = 'CUDA';
   let driver: string | undefined;
   try {
-    driver = /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(readFileSync('/proc/driver/nvidia/version', 'utf8'))?.[1] ?? 'of unknown version';
+    driver =
+      /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(readFileSync('/proc/driver/nvidia/version', 'utf8'))?.[1] ??
+      'of unknown version';
   } catch {
     // no NVIDIA kernel module
   }
@@ -111,13 +122,28 @@ async function onnxRuntime(): Promise<Finding> {
     const { env } = await import('onnxruntime-node');
     return { subject, state: 'ready', found: `onnxruntime-node ${env.versions.node}` };
   } catch (error) {
-    return { subject, state: 'problem', found: `onnxruntime-node does not load: ${(error as Error).message.split('\n')[0]}`, mend };
+    return {
+      subject,
+      state: 'problem',
+      found: `onnxruntime-node does not load: ${(error as Error).message.split('\n')[0]}`,
+      mend,
+    };
   }
 }
 
 function prediction(native: boolean, onnx: boolean): Finding {
   const subject = 'prediction';
   if (native) return { subject, state: 'ready', found: `native${onnx ? ', with ONNX Runtime to compare' : ''}` };
-  if (onnx) return { subject, state: 'ready', found: 'ONNX Runtime, as no native core fits this machine; training needs the native core' };
-  return { subject, state: 'problem', found: 'neither the native core nor ONNX Runtime can be used', mend: 'npm install onnxruntime-node' };
+  if (onnx)
+    return {
+      subject,
+      state: 'ready',
+      found: 'ONNX Runtime, as no native core fits this machine; training needs the native core',
+    };
+  return {
+    subject,
+    state: 'problem',
+    found: 'neither the native core nor ONNX Runtime can be used',
+    mend: 'npm install onnxruntime-node',
+  };
 }

@@ -3,7 +3,8 @@ import { InvalidArgumentError } from 'commander';
 /** Parses a whole number for commander; an error names what came. */
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('expected a whole number.');
+  if (!/^[+-]?\d+$/.test(text.trim()) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('expected a whole number.');
   return value;
 }
 

@@ -10,7 +10,13 @@ export interface ProgressView {
   close(): void;
 }
 
-export function progressView({ quiet = false, stream = process.stderr }: { quiet?: boolean; stream?: NodeJS.WriteStream } = {}): ProgressView {
+export function progressView({
+  quiet = false,
+  stream = process.stderr,
+}: {
+  quiet?: boolean;
+  stream?: NodeJS.WriteStream;
+} = {}): ProgressView {
   if (quiet) return { update: () => {}, close: () => {} };
   return stream.isTTY ? barView(stream) : lineView(stream);
 }
@@ -28,7 +34,9 @@ function barView(stream: NodeJS.WriteStream): ProgressView {
     bar = undefined;
     const took = duration((performance.now() - startedAt) / 1000);
     const detail = progress?.detail ?? '';
-    stream.write(`\r\x1b[2K${colors.green('✓')} ${stage.padEnd(TITLE_WIDTH)} ${colors.dim(took.padEnd(14))} ${detail}\n`);
+    stream.write(
+      `\r\x1b[2K${colors.green('✓')} ${stage.padEnd(TITLE_WIDTH)} ${colors.dim(took.padEnd(14))} ${detail}\n`,
+    );
   };
 
   return {
@@ -65,7 +73,12 @@ function labels(progress: PipelineProgress, startedAt: number): Record<string, s
   const since = progress.done - (progress.resumedFrom ?? 0);
   const rate = since / Math.max(seconds, 1e-3);
   const left = since > 0 ? duration((progress.total - progress.done) / rate) : '–';
-  return { stage: progress.stage.padEnd(TITLE_WIDTH), rate: rateOf(rate, progress.unit), left, detail: progress.detail ? `· ${progress.detail}` : '' };
+  return {
+    stage: progress.stage.padEnd(TITLE_WIDTH),
+    rate: rateOf(rate, progress.unit),
+    left,
+    detail: progress.detail ? `· ${progress.detail}` : '',
+  };
 }
 
 function rateOf(rate: number, unit: string): string {
@@ -89,7 +102,9 @@ function lineView(stream: NodeJS.WriteStream): ProgressView {
         saidAt = now;
       }
       if (progress.finished) {
-        stream.write(`${stage.padEnd(TITLE_WIDTH)} done in ${duration((now - startedAt) / 1000)}  ${progress.detail ?? ''}\n`);
+        stream.write(
+          `${stage.padEnd(TITLE_WIDTH)} done in ${duration((now - startedAt) / 1000)}  ${progress.detail ?? ''}\n`,
+        );
         stage = '';
       } else if (now - saidAt > 15_000) {
         saidAt = now;

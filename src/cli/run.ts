@@ -26,7 +26,10 @@ export function runCommand(): Command {
     .option('--levels <n>', 'levels of the book', wholeNumber)
     .option('--horizons <list>', 'events ahead, one output each (10,50,100)', wholeNumbers)
     .addOption(
-      new Option('--label <kind>', 'mean of the next k mids against the mid now (mid) or the mean of the last k (past)').choices(['mid', 'past']),
+      new Option(
+        '--label <kind>',
+        'mean of the next k mids against the mid now (mid) or the mean of the last k (past)',
+      ).choices(['mid', 'past']),
     )
     .option('--window <n>', 'rows that the model sees at once', wholeNumber)
     .option('--layers <n>', 'encoder layers', wholeNumber)

@@ -48,8 +48,21 @@ export function renderTable({ title, note, head, rows }: TableData): string {
 }
 
 const BORDERS = {
-  top: '─', 'top-mid': '─', 'top-left': '', 'top-right': '', bottom: '─', 'bottom-mid': '─', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '─', 'mid-mid': '─', right: '', 'right-mid': '', middle: ' ',
+  top: '─',
+  'top-mid': '─',
+  'top-left': '',
+  'top-right': '',
+  bottom: '─',
+  'bottom-mid': '─',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '─',
+  'mid-mid': '─',
+  right: '',
+  'right-mid': '',
+  middle: ' ',
 };
 
 function wrap(text: string, width: number): string {
@@ -65,7 +78,8 @@ function wrap(text: string, width: number): string {
 /** bigint as a number where it is exact, typed arrays as arrays: what JSON cannot say by itself. */
 function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<number>);
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView))
+    return Array.from(value as unknown as ArrayLike<number>);
   return value;
 }
 
@@ -79,6 +93,8 @@ export function reportError(error: unknown, { json }: { json: boolean }): void {
   }
   process.stderr.write(`${colors.red('error')} ${message}\n`);
   if (!known && error instanceof Error) {
-    process.stderr.write(`${colors.dim(error.stack ?? '')}\nThis is a defect of flashbook; please report it with the lines above.\n`);
+    process.stderr.write(
+      `${colors.dim(error.stack ?? '')}\nThis is a defect of flashbook; please report it with the lines above.\n`,
+    );
   }
 }

@@ -45,7 +45,7 @@ export const runConfigSchema = z.strictObject({
 export type RunConfig = z.infer<typeof runConfigSchema>;
 
 /** What a caller may leave out. */
-export type RunConfigInput = z.input<typeof runConfigSchema> extends infer T ? Partial<T> : never;
+export type RunConfigInput = Partial<RunConfig>;
 
 /** Sizes that differ between the quick synthetic session and a real day. */
 const SYNTHETIC: Partial<RunConfig> = { steps: 300, warmupSteps: 30, evaluateEvery: 50, validationWindows: 2048 };
@@ -61,16 +61,24 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   const steps = typeof given.steps === 'number' ? given.steps : undefined;
   const sizes = given.data === undefined ? SYNTHETIC : REAL;
-  const scaled = steps === undefined ? {} : { warmupSteps: Math.ceil(steps / 20), evaluateEvery: Math.max(1, Math.ceil(steps / 10)) };
+  const scaled =
+    steps === undefined
+      ? {}
+      : { warmupSteps: Math.ceil(steps / 20), evaluateEvery: Math.max(1, Math.ceil(steps / 10)) };
   const parsed = runConfigSchema.safeParse({ ...sizes, ...scaled, ...given });
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = issue.path.join('.');
-    throw invalid(name, issue.message.toLowerCase().replace(/^(too \w+|invalid \w+): expected (\w+ to be )?/, ''), at(given, issue.path));
+    throw invalid(
+      name,
+      issue.message.toLowerCase().replace(/^(too \w+|invalid \w+): expected (\w+ to be )?/, ''),
+      at(given, issue.path),
+    );
   }
   const config = parsed.data;
   if (config.width % config.heads !== 0) throw invalid('heads', `a divisor of the width ${config.width}`, config.heads);
-  if (new Set(config.horizons).size !== config.horizons.length) throw invalid('horizons', 'different numbers', config.horizons);
+  if (new Set(config.horizons).size !== config.horizons.length)
+    throw invalid('horizons', 'different numbers', config.horizons);
   if (config.minLearningRate > config.learningRate) {
     throw invalid('minLearningRate', `at most learningRate ${config.learningRate}`, config.minLearningRate);
   }

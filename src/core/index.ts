@@ -1,0 +1,3 @@
+/** What every part shares and a caller meets: errors with stable codes. */
+export { type ErrorCode, type ErrorDetails, FlashbookError } from './errors.js';
+export { packageVersion } from './version.js';
