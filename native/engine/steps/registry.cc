@@ -3,12 +3,45 @@
 
 namespace flashbook {
 
+// dropout
+std::unique_ptr<Step> bind_dropout(BindContext&);
+
 // elementwise
+std::unique_ptr<Step> bind_add(BindContext&);
+std::unique_ptr<Step> bind_gelu(BindContext&);
+std::unique_ptr<Step> bind_gelu_grad(BindContext&);
+std::unique_ptr<Step> bind_mul(BindContext&);
+std::unique_ptr<Step> bind_relu(BindContext&);
+std::unique_ptr<Step> bind_relu_grad(BindContext&);
 std::unique_ptr<Step> bind_scale(BindContext&);
+std::unique_ptr<Step> bind_standardize(BindContext&);
 
 // gemm
 std::unique_ptr<Step> bind_linear(BindContext&);
 std::unique_ptr<Step> bind_matmul(BindContext&);
+
+// layout
+std::unique_ptr<Step> bind_concat(BindContext&);
+std::unique_ptr<Step> bind_select_step(BindContext&);
+std::unique_ptr<Step> bind_select_step_grad(BindContext&);
+std::unique_ptr<Step> bind_slice(BindContext&);
+
+// loss
+std::unique_ptr<Step> bind_softmax(BindContext&);
+std::unique_ptr<Step> bind_softmax_cross_entropy(BindContext&);
+std::unique_ptr<Step> bind_softmax_cross_entropy_grad(BindContext&);
+
+// norm
+std::unique_ptr<Step> bind_layer_norm(BindContext&);
+std::unique_ptr<Step> bind_layer_norm_grad(BindContext&);
+
+// optim
+std::unique_ptr<Step> bind_adamw(BindContext&);
+
+// reduce
+std::unique_ptr<Step> bind_clip_coefficient(BindContext&);
+std::unique_ptr<Step> bind_sum_rows(BindContext&);
+std::unique_ptr<Step> bind_sum_squares(BindContext&);
 
 namespace {
 
@@ -18,27 +51,47 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
-    // attention
-
     // dropout
+    {"dropout", bind_dropout},
 
     // elementwise
+    {"add", bind_add},
+    {"gelu", bind_gelu},
+    {"gelu_grad", bind_gelu_grad},
+    {"mul", bind_mul},
+    {"relu", bind_relu},
+    {"relu_grad", bind_relu_grad},
     {"scale", bind_scale},
+    {"standardize", bind_standardize},
 
     // gemm
     {"linear", bind_linear},
     {"matmul", bind_matmul},
 
+    // layout
+    {"concat", bind_concat},
+    {"select_step", bind_select_step},
+    {"select_step_grad", bind_select_step_grad},
+    {"slice", bind_slice},
+
     // loss
+    {"softmax", bind_softmax},
+    {"softmax_cross_entropy", bind_softmax_cross_entropy},
+    {"softmax_cross_entropy_grad", bind_softmax_cross_entropy_grad},
 
     // norm
+    {"layer_norm", bind_layer_norm},
+    {"layer_norm_grad", bind_layer_norm_grad},
 
     // optim
+    {"adamw", bind_adamw},
 
     // qgemm
 
     // reduce
-
+    {"clip_coefficient", bind_clip_coefficient},
+    {"sum_rows", bind_sum_rows},
+    {"sum_squares", bind_sum_squares},
 };
 
 }  // namespace

@@ -1,0 +1,59 @@
+// Plain scalar elementwise kernels: the formulas of elementwise.h, one element at a time.
+#include "kernels/elementwise/elementwise.h"
+
+#include <cmath>
+
+#include "kernels/dispatch.h"
+
+namespace flashbook {
+namespace {
+
+void relu(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i];
+}
+
+void relu_grad(const float* dy, const float* y, float* dx, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) dx[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+// Φ(x) = erfc(−x/√2)/2, which keeps its digits where 1 + erf(x/√2) cancels.
+double normal_cdf(double x) { return 0.5 * std::erfc(-x * M_SQRT1_2); }
+double normal_density(double x) { return 0.3989422804014327 * std::exp(-0.5 * x * x); }
+
+void gelu(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i] * normal_cdf(x[i]));
+}
+
+void gelu_grad(const float* dy, const float* x, float* dx, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    dx[i] = static_cast<float>(dy[i] * (normal_cdf(x[i]) + x[i] * normal_density(x[i])));
+  }
+}
+
+void add(const float* a, const float* b, float* y, int64_t n, int64_t period) {
+  for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i % period];
+}
+
+void mul(const float* a, const float* b, float* y, int64_t n, int64_t period) {
+  for (int64_t i = 0; i < n; ++i) y[i] = a[i] * b[i % period];
+}
+
+void scale(const float* x, float factor, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] * factor;
+}
+
+void standardize(const float* x, const float* mean, const float* inverse_std, float clip, float* y, int64_t n,
+                 int64_t period) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float z = (x[i] - mean[i % period]) * inverse_std[i % period];
+    y[i] = z < -clip ? -clip : z > clip ? clip : z;
+  }
+}
+
+const ElementwiseKernels reference = {relu, relu_grad, gelu, gelu_grad, add, mul, scale, standardize};
+
+}  // namespace
+
+FLASHBOOK_KERNEL_TABLE(ElementwiseKernels, elementwise)
+
+}  // namespace flashbook
