@@ -102,15 +102,27 @@ FB_INLINE VecI mul_high_unsigned(VecI a, VecI b) {
   return {_mm256_blend_epi32(even, odd, 0xaa)};
 }
 
+FB_INLINE VecI min(VecI a, VecI b) { return {_mm256_min_epi32(a.v, b.v)}; }
+FB_INLINE VecI max(VecI a, VecI b) { return {_mm256_max_epi32(a.v, b.v)}; }
+FB_INLINE int32_t reduce_max(VecI a) {
+  __m128i q = _mm_max_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  q = _mm_max_epi32(q, _mm_shuffle_epi32(q, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1)));
+}
+
 FB_INLINE VecI to_int(VecF a) { return {_mm256_cvtps_epi32(a.v)}; }
 FB_INLINE VecF to_float(VecI a) { return {_mm256_cvtepi32_ps(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { return {bits_i(a.v)}; }
 FB_INLINE VecF as_float(VecI a) { return {bits_f(a.v)}; }
 
-// int8 in memory, int32 in lanes. store_i8 takes lanes that fit.
+// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+}
+FB_INLINE void store_i16(int16_t* p, VecI x) {
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
 }
 FB_INLINE VecI load_i8(const int8_t* p) { return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))}; }
 

@@ -103,13 +103,18 @@ FB_INLINE VecI mul_high_unsigned(VecI a, VecI b) {
   return {_mm512_mask_blend_epi32(0xaaaa, even, odd)};
 }
 
+FB_INLINE VecI min(VecI a, VecI b) { return {_mm512_min_epi32(a.v, b.v)}; }
+FB_INLINE VecI max(VecI a, VecI b) { return {_mm512_max_epi32(a.v, b.v)}; }
+FB_INLINE int32_t reduce_max(VecI a) { return _mm512_reduce_max_epi32(a.v); }
+
 FB_INLINE VecI to_int(VecF a) { return {_mm512_cvtps_epi32(a.v)}; }
 FB_INLINE VecF to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { return {_mm512_castps_si512(a.v)}; }
 FB_INLINE VecF as_float(VecI a) { return {_mm512_castsi512_ps(a.v)}; }
 
-// int8 in memory, int32 in lanes. store_i8 takes lanes that fit.
+// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v)); }
+FB_INLINE void store_i16(int16_t* p, VecI x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(x.v)); }
 FB_INLINE VecI load_i8(const int8_t* p) { return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 
 }  // namespace

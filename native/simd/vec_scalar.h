@@ -75,6 +75,10 @@ FB_INLINE VecI mul_high_unsigned(VecI a, VecI b) {
   return wrapped(static_cast<uint32_t>((static_cast<uint64_t>(bits_of(a)) * bits_of(b)) >> 32));
 }
 
+FB_INLINE VecI min(VecI a, VecI b) { return {a.v < b.v ? a.v : b.v}; }
+FB_INLINE VecI max(VecI a, VecI b) { return {a.v > b.v ? a.v : b.v}; }
+FB_INLINE int32_t reduce_max(VecI a) { return a.v; }
+
 // As cvtps2dq: what does not fit, and NaN, becomes INT32_MIN.
 FB_INLINE VecI to_int(VecF a) {
   const float r = __builtin_rintf(a.v);
@@ -84,8 +88,9 @@ FB_INLINE VecF to_float(VecI a) { return {static_cast<float>(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { int32_t i; std::memcpy(&i, &a.v, 4); return {i}; }
 FB_INLINE VecF as_float(VecI a) { float f; std::memcpy(&f, &a.v, 4); return {f}; }
 
-// int8 in memory, int32 in lanes. store_i8 takes lanes that fit.
+// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) { *p = static_cast<int8_t>(x.v); }
+FB_INLINE void store_i16(int16_t* p, VecI x) { *p = static_cast<int16_t>(x.v); }
 FB_INLINE VecI load_i8(const int8_t* p) { return {*p}; }
 
 }  // namespace

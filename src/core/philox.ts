@@ -57,3 +57,42 @@ export function philox4x32(
   out[2] = c2;
   out[3] = c3;
 }
+
+/**
+ * A sequence of random numbers from a seed and a stream number, in the order of the counter. Two streams of one seed are
+ * independent. Used where values are drawn one after another (initialisation, shuffling).
+ */
+export class PhiloxSequence {
+  readonly #key0: number;
+  readonly #key1: number;
+  readonly #stream: number;
+  readonly #block = new Uint32Array(4);
+  #counter = 0;
+  #lane = 4;
+
+  /** @param seed a non-negative safe integer. @param stream an unsigned 32-bit integer. */
+  constructor(seed: number, stream = 0) {
+    this.#key0 = seed % 0x100000000;
+    this.#key1 = Math.floor(seed / 0x100000000);
+    this.#stream = stream;
+  }
+
+  /** The next 32 random bits as an unsigned integer. */
+  next(): number {
+    if (this.#lane === 4) {
+      const low = this.#counter % 0x100000000;
+      const high = Math.floor(this.#counter / 0x100000000);
+      philox4x32(low, high, this.#stream, 0, this.#key0, this.#key1, this.#block);
+      this.#counter++;
+      this.#lane = 0;
+    }
+    return this.#block[this.#lane++];
+  }
+
+  /** Uniform in [0, 1) with 53 random bits. */
+  uniform(): number {
+    const high = this.next() >>> 5;
+    const low = this.next() >>> 6;
+    return (high * 0x4000000 + low) / 0x20000000000000;
+  }
+}

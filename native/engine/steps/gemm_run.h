@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/step.h"
+#include "engine/steps/grid.h"
 #include "kernels/gemm/gemm.h"
 
 namespace flashbook {
@@ -21,15 +22,12 @@ class GemmRun {
     shared,      // B is packed into the workspace before the blocks run
     frozen,      // B was packed when the plan was bound; also kernels that do not pack
   };
-  void choose_grid(int threads);
 
   const GemmKernels* kernels_ = nullptr;
   gemm::Problem problem_;
   Packing packing_ = Packing::in_block;
-  int64_t block_rows_ = 0, block_columns_ = 0;
-  int64_t row_blocks_ = 0, column_blocks_ = 0;
-  int slots_ = 1;                    // blocks that may run at once; each slot has scratch of its own
-  int64_t scratch_bytes_ = 0;
+  Grid grid_;
+  int64_t scratch_bytes_ = 0;        // of one slot of the grid
   int64_t packed_bytes_ = 0;         // of B in the workspace, in front of the scratch
 };
 

@@ -38,6 +38,10 @@ std::unique_ptr<Step> bind_layer_norm_grad(BindContext&);
 // optim
 std::unique_ptr<Step> bind_adamw(BindContext&);
 
+// qgemm
+std::unique_ptr<Step> bind_qlinear(BindContext&);
+std::unique_ptr<Step> bind_quantise_rows(BindContext&);
+
 // reduce
 std::unique_ptr<Step> bind_clip_coefficient(BindContext&);
 std::unique_ptr<Step> bind_sum_rows(BindContext&);
@@ -87,6 +91,10 @@ constexpr Entry kEntries[] = {
     {"adamw", bind_adamw},
 
     // qgemm
+
+    // qgemm
+    {"qlinear", bind_qlinear},
+    {"quantise_rows", bind_quantise_rows},
 
     // reduce
     {"clip_coefficient", bind_clip_coefficient},

@@ -1,0 +1,142 @@
+// qlinear: y = activation(x·wᵀ + bias) + residual with int8 weights and activations quantised row by row as they come.
+// x (…,K) f32, wq (N,K) i8, wscale (N) f32, bias (N)?, residual (…,N)? → y (…,N)
+//
+// quantise_rows: the same quantisation alone. x (…,K) f32 → q (…,K) i8, scale (…) f32
+#include <algorithm>
+
+#include "engine/steps/gemm_run.h"
+#include "engine/steps/operands.h"
+#include "engine/steps/split.h"
+#include "kernels/qgemm/qgemm.h"
+
+namespace flashbook {
+namespace {
+
+constexpr int64_t kPanelsInL2 = int64_t{512} << 10;   // bytes of w that a block reads again for each tile of rows
+constexpr double kQuantiseCost = 0.4;                 // cycles an element
+
+class QLinear final : public Step {
+ public:
+  explicit QLinear(BindContext& context) : kernels_(&qgemm_table(context.isa())) {
+    expect_counts(context, 3, 5, 1);
+    const Operand& x = context.input(0);
+    const Operand& w = expect(context.input(1), DType::i8, {kAnySize, kAnySize}, "wq");
+    const Operand& y = context.output(0);
+    const int64_t k = w.shape[1], n = w.shape[0];
+    if (k > qgemm::kMaxInner) {
+      throw BindError("expected at most " + std::to_string(qgemm::kMaxInner) + " columns for wq but received " +
+                      std::to_string(k) + ": sums would not fit 32 bits");
+    }
+    const Operand& scale = expect(context.input(2), DType::f32, {n}, "wscale");
+    expect(x, DType::f32, {kAnyDims, k}, "x");
+    std::vector<int64_t> out_shape(x.shape.begin(), x.shape.end() - 1);
+    out_shape.push_back(n);
+    expect(y, DType::f32, out_shape, "y");
+    problem_.m = y.elements() / n;
+    problem_.n = n;
+    problem_.k = k;
+    problem_.x = x.as<float>();
+    problem_.w = w.as<int8_t>();
+    problem_.w_scale = scale.as<float>();
+    problem_.y = y.as<float>();
+    problem_.activation = activation_attribute(context);
+    expect_apart(y, x, "x");
+    expect_apart(y, w, "wq");
+    expect_apart(y, scale, "wscale");
+    if (context.has_input(3)) {
+      const Operand& bias = expect(context.input(3), DType::f32, {n}, "bias");
+      expect_apart(y, bias, "bias");
+      problem_.bias = bias.as<float>();
+    }
+    if (context.has_input(4)) {
+      const Operand& residual = expect_same_shape(context.input(4), y, "residual");
+      expect_apart(y, residual, "residual");
+      problem_.residual = residual.as<float>();
+    }
+
+    const int64_t bytes = kernels_->packed_bytes(n, k);
+    if (bytes > 0 && context.frozen() && w.is_state) {
+      problem_.packed_w = context.packed(w, kernels_->layout, static_cast<size_t>(bytes),
+                                         [this](void* to) { kernels_->pack(problem_, 0, problem_.n, to); });
+    } else if (bytes > 0) {
+      packed_bytes_ = (bytes + 63) / 64 * 64;   // packed at each run
+    }
+    const double macs_a_cycle = 2.0 * static_cast<double>(kernels_->tile_columns);
+    const int64_t widest = std::max(kernels_->tile_columns, kPanelsInL2 / std::max<int64_t>(k, 1));
+    grid_ = choose_grid(problem_.m, n, kernels_->tile_rows, kernels_->tile_columns, widest, context.pool().threads(),
+                        [&](double rows, double columns) {
+                          const double inner = static_cast<double>(k);
+                          return rows * inner * (columns / macs_a_cycle + kQuantiseCost);
+                        });
+    scratch_bytes_ = (kernels_->scratch_bytes(problem_) + 63) / 64 * 64;
+    context.workspace(static_cast<size_t>(packed_bytes_ + grid_.slots * scratch_bytes_));
+  }
+
+  void run(RunContext& context) override {
+    qgemm::Problem problem = problem_;
+    if (packed_bytes_ > 0) {
+      kernels_->pack(problem, 0, problem.n, context.workspace);
+      problem.packed_w = context.workspace;
+    }
+    std::byte* scratch = context.workspace + packed_bytes_;
+    split_items(context.pool, grid_.blocks(), grid_.slots, [&](int64_t slot, int64_t index) {
+      const Grid::Block block = grid_.block(index);
+      kernels_->block(problem, block.m0, block.m1, block.n0, block.n1, scratch + slot * scratch_bytes_);
+    });
+  }
+
+  double flops() const override {
+    return 2.0 * static_cast<double>(problem_.m) * static_cast<double>(problem_.n) * static_cast<double>(problem_.k);
+  }
+  double bytes() const override {
+    const double m = static_cast<double>(problem_.m), n = static_cast<double>(problem_.n), k = static_cast<double>(problem_.k);
+    return 4.0 * m * k + n * k + 4.0 * m * n * (problem_.residual != nullptr ? 2 : 1);
+  }
+
+ private:
+  const QGemmKernels* kernels_;
+  qgemm::Problem problem_;
+  Grid grid_;
+  int64_t scratch_bytes_ = 0;   // of one slot of the grid
+  int64_t packed_bytes_ = 0;    // of w in the workspace, in front of the scratch
+};
+
+class QuantiseRows final : public Step {
+ public:
+  explicit QuantiseRows(BindContext& context) : kernels_(&qgemm_table(context.isa())) {
+    expect_counts(context, 1, 1, 2);
+    const Operand& x = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "x");
+    const Operand& q = expect(context.output(0), DType::i8, x.shape, "q");
+    columns_ = x.columns();
+    rows_ = x.rows();
+    std::vector<int64_t> scale_shape(x.shape.begin(), x.shape.end() - 1);
+    const Operand& scale = expect(context.output(1), DType::f32, scale_shape, "scale");
+    expect_apart(q, x, "x");
+    expect_apart(scale, x, "x");
+    x_ = x.as<float>();
+    q_ = q.as<int8_t>();
+    scale_ = scale.as<float>();
+  }
+
+  void run(RunContext& context) override {
+    split_range(context.pool, rows_, 1, 65536 / columns_ + 1, [this](int64_t begin, int64_t end) {
+      kernels_->quantise_rows(x_ + begin * columns_, end - begin, columns_, q_ + begin * columns_, scale_ + begin);
+    });
+  }
+
+  double bytes() const override { return 5.0 * static_cast<double>(rows_) * static_cast<double>(columns_); }
+
+ private:
+  const QGemmKernels* kernels_;
+  int64_t rows_ = 0, columns_ = 0;
+  const float* x_ = nullptr;
+  int8_t* q_ = nullptr;
+  float* scale_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> bind_qlinear(BindContext& context) { return std::make_unique<QLinear>(context); }
+std::unique_ptr<Step> bind_quantise_rows(BindContext& context) { return std::make_unique<QuantiseRows>(context); }
+
+}  // namespace flashbook
