@@ -11,7 +11,7 @@ import { elements } from './operation.js';
 import { reshapeOperation } from './ops/reshape.js';
 import { fuseLinear } from './passes/fuse-linear.js';
 import { withoutDeadCode } from './rewrite.js';
-import { materialiseUpdates } from './updates.js';
+import { copyReshapedStates, materialiseUpdates } from './updates.js';
 
 export type Pass = (graph: Graph) => Graph;
 
@@ -33,7 +33,7 @@ export function compilePlan(graph: Graph, options: CompileOptions = {}): PlanSpe
   const { passes = [fuseLinear], reuse = true } = options;
   let prepared = withoutDeadCode(graph);
   for (const pass of passes) prepared = pass(prepared);
-  prepared = materialiseUpdates(withoutDeadCode(prepared));
+  prepared = materialiseUpdates(copyReshapedStates(prepared));
 
   const steps = prepared.nodes.filter(isStep);
   const storages = assignStorage(prepared, steps, { reuse });

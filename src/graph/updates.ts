@@ -1,14 +1,28 @@
 /** Where the new value of a state may be computed: directly in the state's buffer, or apart and copied at the end. */
 import { FlashbookError } from '../core/errors.js';
 import { type Graph, INPUT, type Node, STATE, sourceName, type Tensor } from './ir.js';
-import { reshapeOperation } from './ops/reshape.js';
+import { reshape, reshapeOperation } from './ops/reshape.js';
 import { scale } from './ops/scale.js';
+import { rewriteGraph } from './rewrite.js';
 
 /** The tensor whose memory this one shows: itself, or what a chain of reshapes starts from. */
 export function memoryRoot(tensor: Tensor): Tensor {
   let root = tensor;
   while ((root.node.operation as unknown) === reshapeOperation) root = root.node.inputs[0]!;
   return root;
+}
+
+/**
+ * A copy of the graph in which no reshape shows a state: plans bind state buffers under their own shape alone, so that a
+ * state under another shape is copied first.
+ */
+export function copyReshapedStates(graph: Graph): Graph {
+  return rewriteGraph(graph, (node, rewriter) => {
+    if ((node.operation as unknown) !== reshapeOperation) return undefined;
+    const operand = node.inputs[0]!;
+    const name = operand.node.operation === STATE && sourceName(operand);
+    return name ? [reshape(copy(name, rewriter.get(operand)), node.outputs[0].shape)] : undefined;
+  });
 }
 
 /**
@@ -22,8 +36,8 @@ export function materialiseUpdates(graph: Graph): Graph {
   }
   const direct = directUpdates(graph);
   for (const [name, value] of graph.updates) {
-    if (direct.get(memoryRoot(value)) === name) continue;
-    const { node } = memoryRoot(value);
+    if (direct.get(value) === name) continue;
+    const { node } = value;
     if (node.operation.stores !== undefined) {
       throw new FlashbookError(
         'OPTION',
@@ -36,18 +50,23 @@ export function materialiseUpdates(graph: Graph): Graph {
   return graph;
 }
 
-/** Memory root → the state in whose buffer it is computed. */
+/** Results → the state in whose buffer they are computed. Never one that is also read under another shape. */
 export function directUpdates(graph: Graph): Map<Tensor, string> {
   const readers = stateReaders(graph);
+  const reshaped = new Set(
+    graph.nodes
+      .filter((node) => (node.operation as unknown) === reshapeOperation)
+      .map((node) => memoryRoot(node.outputs[0])),
+  );
   const direct = new Map<Tensor, string>();
   for (const [name, value] of graph.updates) {
-    const root = memoryRoot(value);
-    const { node } = root;
-    if (node.operation === INPUT || node.operation === STATE || direct.has(root)) continue;
+    const { node } = value;
+    if (node.operation === INPUT || node.operation === STATE || direct.has(value) || reshaped.has(memoryRoot(value)))
+      continue;
     const safe = (readers.get(name) ?? []).every(
-      (reader) => reader.id < node.id || (reader === node && mayOverwrite(node, root.index, name)),
+      (reader) => reader.id < node.id || (reader === node && mayOverwrite(node, value.index, name)),
     );
-    if (safe) direct.set(root, name);
+    if (safe) direct.set(value, name);
   }
   return direct;
 }

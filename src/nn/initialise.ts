@@ -1,5 +1,5 @@
 import { invalid } from '../core/errors.js';
-import { PhiloxSequence } from '../core/philox.js';
+import { Random } from '../core/random.js';
 import type { Module } from './module.js';
 import type { Init, ParameterInfo } from './parameter.js';
 
@@ -19,8 +19,8 @@ function initialValue({ name, shape, init }: ParameterInfo, seed: number): Float
   if (init.kind === 'zeros') return values;
   if (init.kind === 'ones') return values.fill(1);
   const bound = uniformBound(init);
-  const random = new PhiloxSequence(seed, hashName(name));
-  for (let i = 0; i < values.length; i++) values[i] = (2 * random.uniform() - 1) * bound;
+  const random = new Random(seed, hashName(name));
+  for (let i = 0; i < values.length; i++) values[i] = (2 * random.float() - 1) * bound;
   return values;
 }
 

@@ -1,3 +1,4 @@
+import { FlashbookError } from '../../core/errors.js';
 import type { Tensor } from '../ir.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
 import { formatShape, shapeError } from '../shape.js';
@@ -45,6 +46,12 @@ export const matmulOperation: Operation<MatmulAttributes> = {
     const da = () => (transA ? matmul(b, dc, { transA: transB, transB: true }) : matmul(dc, b, { transB: !transB }));
     const db = () => (transB ? matmul(dc, a, { transA: true, transB: transA }) : matmul(a, dc, { transA: !transA }));
     return [needed[0] ? reshape(da(), a.shape) : undefined, needed[1] ? reshape(db(), b.shape) : undefined];
+  },
+  onnx(builder, { inputs: [, b], attrs: { transA, transB } }, [left, right]) {
+    if (transA || b.shape.length !== 2) {
+      throw new FlashbookError('OPTION', 'matmul: only a·b and a·bᵀ with a two-dimensional b have an ONNX form');
+    }
+    return builder.emit('MatMul', [left, transB ? builder.emit('Transpose', [right], { perm: [1, 0] })[0] : right]);
   },
   flops: ([a], [c], { transA }) => 2 * elements(c.shape) * (transA ? rows(a.shape) : columns(a.shape)),
 };

@@ -4,6 +4,7 @@ import { shapeError } from '../shape.js';
 import { add } from './add.js';
 import { matmul } from './matmul.js';
 import { mul } from './mul.js';
+import { reshape } from './reshape.js';
 import { scale } from './scale.js';
 
 /**
@@ -28,7 +29,7 @@ export const softmaxOperation: Operation<Record<string, never>> = {
     if (dy === undefined) return [];
     const c = columns(y.shape);
     const ones = y.graph.constant(`constant.ones.${c}x${c}`, [c, c], new Float32Array(c * c).fill(1));
-    const rowSums = matmul(mul(dy, y), ones);
+    const rowSums = reshape(matmul(reshape(mul(dy, y), [rows(y.shape), c]), ones), y.shape);
     return [mul(y, add(dy, scale(rowSums, -1)))];
   },
   onnx: (builder, _, [x]) => builder.emit('Softmax', [x], { axis: -1 }),

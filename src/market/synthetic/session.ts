@@ -172,7 +172,7 @@ class Exchange {
     const rate = LIMIT_RATE + MARKET_RATE + HIDDEN_RATE + cancels;
     this.#pass((random.exponential() * SESSION_NS * 2 * LIMIT_RATE) / (this.limit * rate));
 
-    const draw = random.uniform() * rate;
+    const draw = random.float() * rate;
     if (draw < LIMIT_RATE) this.#limitOrder();
     else if (draw < LIMIT_RATE + MARKET_RATE) this.#marketOrder();
     else if (draw < LIMIT_RATE + MARKET_RATE + HIDDEN_RATE) this.#hiddenTrade();
@@ -191,20 +191,20 @@ class Exchange {
     const { random } = this;
     const book = this.#book;
     const room = book.bestAsk - book.bestBid - 1;
-    if (room > 0 && random.uniform() < INSIDE_SHARE) {
-      const side = random.uniform() < this.#upward ? 1 : -1;
+    if (room > 0 && random.float() < INSIDE_SHARE) {
+      const side = random.float() < this.#upward ? 1 : -1;
       const best = side > 0 ? book.bestBid : book.bestAsk;
       this.#rest(side, best + side * (1 + random.below(room)));
       return;
     }
-    const side = random.uniform() < 0.5 ? 1 : -1;
+    const side = random.float() < 0.5 ? 1 : -1;
     const best = side > 0 ? book.bestBid : book.bestAsk;
     const behind = Math.floor(-random.exponential() / Math.log(MEAN_DEPTH / (1 + MEAN_DEPTH)));
     this.#rest(side, Math.min(Math.max(best - side * behind, 1), book.ticks - 2));
   }
 
   #marketOrder(): void {
-    const buys = this.random.uniform() < this.#upward;
+    const buys = this.random.float() < this.#upward;
     const resting = buys ? -1 : 1;
     const book = this.#book;
     let left = this.#size();
@@ -220,7 +220,7 @@ class Exchange {
 
   /** A trade with a hidden order in the middle of the spread, or at the touch where there is no middle. */
   #hiddenTrade(): void {
-    const buys = this.random.uniform() < this.#upward;
+    const buys = this.random.float() < this.#upward;
     const book = this.#book;
     const room = book.bestAsk - book.bestBid;
     const touch = buys ? book.bestAsk : book.bestBid;
@@ -231,15 +231,13 @@ class Exchange {
   #cancel(): void {
     const { random } = this;
     const book = this.#book;
-    const touch = random.uniform() < TOUCH_SHARE;
-    const asks = touch
-      ? random.uniform() < this.#upward
-      : random.below(book.count(1) + book.count(-1)) < book.count(-1);
+    const touch = random.float() < TOUCH_SHARE;
+    const asks = touch ? random.float() < this.#upward : random.below(book.count(1) + book.count(-1)) < book.count(-1);
     const side = asks ? -1 : 1;
     if (book.levels(side) <= LEAST_LEVELS) return;
     const order = touch ? book.front(side) : book.live(side, random.below(book.count(side)));
     const size = book.size[order];
-    const partial = size > 1 && random.uniform() < PARTIAL_SHARE;
+    const partial = size > 1 && random.float() < PARTIAL_SHARE;
     const taken = partial ? 1 + random.below(size - 1) : size;
     book.reduce(order, taken);
     this.#emit(partial ? EventType.cancel : EventType.delete, order, taken, book.tick[order] * TICK_SIZE, side);
@@ -254,7 +252,7 @@ class Exchange {
   /** Most orders are round lots of 100, some are several, some odd. */
   #size(): number {
     const { random } = this;
-    const draw = random.uniform();
+    const draw = random.float();
     if (draw < 0.65) return 100;
     return draw < 0.85 ? 100 * (2 + random.below(4)) : 1 + random.below(99);
   }

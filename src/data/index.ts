@@ -1,0 +1,17 @@
+export {
+  classify,
+  countClasses,
+  DIRECTIONS,
+  fitThreshold,
+  type LabelBase,
+  type Labels,
+  lastMoveGuess,
+  makeLabels,
+  pastReturn,
+  type RowRange,
+  smoothedMid,
+} from './labels.js';
+export { midPrices } from './mid.js';
+export { DEFAULT_CLIP, StandardScaler } from './scaler.js';
+export { type Split, type SplitOptions, sampleRows, walkForwardSplit } from './split.js';
+export { WindowDataset, type WindowDatasetOptions } from './windows.js';

@@ -1,0 +1,12 @@
+export { accuracy } from './accuracy.js';
+export { brierScore } from './brier.js';
+export { type CalibrationBin, expectedCalibrationError, reliabilityBins } from './calibration.js';
+export { confusionMatrix } from './confusion-matrix.js';
+export { COVERAGES, type CoveragePoint, coverageCurve } from './coverage.js';
+export { type LatencySummary, latencySummary, percentile } from './latency.js';
+export { logLoss } from './log-loss.js';
+export { macroF1 } from './macro-f1.js';
+export { majorityClass } from './majority.js';
+export { softmaxRows, topClasses } from './probabilities.js';
+export type { Classes } from './rows.js';
+export { type ClassificationScore, scoreLogits } from './score.js';

@@ -1,0 +1,155 @@
+import { FlashbookError } from '../core/errors.js';
+import { checkOptions, finite, integer } from '../core/options.js';
+import { stateSpecs } from '../graph/index.js';
+import { cpu, type Device, type Plan } from '../native/index.js';
+import type { HorizonEvaluation } from './history.js';
+import { checkHorizonWeights, LossSum } from './losses.js';
+import type { TrainableModel } from './model.js';
+import { evaluationGraph } from './plans.js';
+import { fillConstants, fillParameters } from './weights.js';
+import { evenlySpaced, type Windows } from './windows.js';
+
+export interface Evaluation {
+  /** Weighted sum of the horizons' losses. */
+  loss: number;
+  horizons: HorizonEvaluation[];
+}
+
+/** Runs a plan of `evaluationGraph` over windows and measures it; the parameters are those that its state holds. */
+export class Evaluator {
+  readonly plan: Plan;
+  readonly #windows: Windows;
+  readonly #rows: Int32Array;
+  readonly #batch: number;
+  readonly #classes: readonly number[];
+  readonly #labelSmoothing: number;
+  readonly #horizonWeights: readonly number[];
+  readonly #x: Float32Array;
+  readonly #targets: [Int32Array[], Int32Array[]];
+  readonly #logits: Float32Array[];
+
+  constructor(
+    plan: Plan,
+    {
+      windows,
+      rows,
+      batch,
+      classes,
+      labelSmoothing,
+      horizonWeights,
+    }: {
+      windows: Windows;
+      rows: Int32Array;
+      batch: number;
+      classes: readonly number[];
+      labelSmoothing: number;
+      horizonWeights: readonly number[];
+    },
+  ) {
+    this.plan = plan;
+    this.#windows = windows;
+    this.#rows = rows;
+    this.#batch = batch;
+    this.#classes = classes;
+    this.#labelSmoothing = labelSmoothing;
+    this.#horizonWeights = horizonWeights;
+    this.#x = new Float32Array(batch * windows.steps * windows.columns);
+    const targets = () => classes.map(() => new Int32Array(batch));
+    this.#targets = [targets(), targets()];
+    this.#logits = classes.map((count) => new Float32Array(batch * count));
+  }
+
+  /**
+   * Measures all rows. The next batch is gathered while one runs.
+   * @param onFraction told after each batch how much is done; may throw to stop
+   */
+  async run(onFraction?: (fraction: number) => void): Promise<Evaluation> {
+    const rows = this.#rows;
+    const batches = Math.ceil(rows.length / this.#batch);
+    const sums = this.#classes.map(() => new LossSum(this.#labelSmoothing));
+    this.#gather(0);
+    for (let b = 0; b < batches; b++) {
+      const running = this.plan.run([this.#x], this.#logits);
+      if (b + 1 < batches) this.#gather(b + 1);
+      await running;
+      const count = Math.min(this.#batch, rows.length - b * this.#batch);
+      for (const [h, sum] of sums.entries()) sum.add(this.#logits[h], this.#targets[b % 2][h], count, this.#classes[h]);
+      onFraction?.((b + 1) / batches);
+    }
+    const horizons = sums.map(({ loss, hits, rows: labelled }) => ({
+      loss: loss / labelled,
+      accuracy: hits / labelled,
+      rows: labelled,
+    }));
+    let loss = 0;
+    for (const [h, weight] of this.#horizonWeights.entries()) if (weight > 0) loss += weight * horizons[h].loss;
+    return { loss, horizons };
+  }
+
+  /** Fills the buffers of batch b. The plan has its own copy of the batch before. A short last batch keeps old rows at its end. */
+  #gather(b: number): void {
+    const indices = this.#rows.subarray(b * this.#batch, (b + 1) * this.#batch);
+    this.#windows.batch(indices, this.#x, this.#targets[b % 2]);
+  }
+}
+
+export interface EvaluateOptions {
+  batch?: number;
+  labelSmoothing?: number;
+  horizonWeights?: readonly number[];
+  /** At most so many windows, evenly spaced. */
+  maxWindows?: number;
+  signal?: AbortSignal;
+  onProgress?: (fraction: number) => void;
+  device?: Device;
+}
+
+/**
+ * Measures a model with given parameters on windows.
+ * @throws FlashbookError ABORTED when the signal fires.
+ */
+export async function evaluate(
+  model: TrainableModel,
+  parameters: ReadonlyMap<string, Float32Array>,
+  windows: Windows,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  checkOptions('evaluate', options, [
+    'batch',
+    'labelSmoothing',
+    'horizonWeights',
+    'maxWindows',
+    'signal',
+    'onProgress',
+    'device',
+  ]);
+  const { labelSmoothing = 0, maxWindows = windows.length, signal, onProgress, device = cpu() } = options;
+  finite('labelSmoothing', labelSmoothing, 0, 1);
+  const batch = Math.min(integer('batch', options.batch ?? 64, 1), windows.length);
+  const { graph, classes, compile } = evaluationGraph(model, { batch, steps: windows.steps, columns: windows.columns });
+  const state = device.createState(stateSpecs(graph));
+  try {
+    fillConstants(state, [graph]);
+    fillParameters(state, model.parameters(), parameters);
+    const plan = device.createPlan(compile(), state);
+    const evaluator = new Evaluator(plan, {
+      windows,
+      rows: evenlySpaced(windows.length, integer('maxWindows', maxWindows, 1)),
+      batch,
+      classes,
+      labelSmoothing,
+      horizonWeights: checkHorizonWeights(options.horizonWeights, classes.length),
+    });
+    try {
+      return await evaluator.run((fraction) => {
+        if (signal?.aborted)
+          throw new FlashbookError('ABORTED', 'the evaluation was stopped', {}, { cause: signal.reason });
+        onProgress?.(fraction);
+      });
+    } finally {
+      plan.dispose();
+    }
+  } finally {
+    state.dispose();
+  }
+}

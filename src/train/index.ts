@@ -1,0 +1,19 @@
+/** Training: one call from windows to the best weights, with checkpoints that resume to the same bits. */
+export {
+  type Checkpoint,
+  type CheckpointTensor,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readCheckpoint,
+} from './checkpoint.js';
+export { EarlyStopping } from './early-stopping.js';
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
+export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from './history.js';
+export { type HorizonLossOptions, horizonLoss } from './losses.js';
+export type { TrainableModel } from './model.js';
+export type { TrainOptions } from './options.js';
+export { type BatchShape, evaluationGraph, gradientGraph, type ModelGraph } from './plans.js';
+export type { TrainProgress } from './progress.js';
+export type { RunLogLine } from './run-log.js';
+export { type TrainResult, train } from './trainer.js';
+export { BatchOrder, evenlySpaced, type Windows } from './windows.js';

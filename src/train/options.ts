@@ -1,0 +1,243 @@
+import { type Clock, systemClock } from '../core/clock.js';
+import { FlashbookError, invalid } from '../core/errors.js';
+import { checkOptions, finite, integer } from '../core/options.js';
+import { cpu, type Device } from '../native/index.js';
+import { adamW, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
+import { type Configuration, digestOf } from './configuration.js';
+import { checkHorizonWeights } from './losses.js';
+import type { TrainableModel } from './model.js';
+import type { TrainProgress } from './progress.js';
+import type { Windows } from './windows.js';
+
+export interface TrainOptions {
+  /** Windows to learn from, features already scaled. */
+  train: Windows;
+  /** Windows to choose the best weights by. */
+  validation: Windows;
+  /** An integer in [0, 2^53): initial weights, order of windows, dropout. */
+  seed: number;
+  /** Windows a step; at most as many as `train` has. */
+  batch?: number;
+  /** Optimiser steps; give this or `epochs`. */
+  steps?: number;
+  /** Passes over the training windows; default 10 where neither is given. */
+  epochs?: number;
+  /** Highest learning rate. */
+  learningRate?: number;
+  /** Steps of linear warm-up; default a twentieth of all steps. */
+  warmupSteps?: number;
+  /** Learning rate of the last step; default a hundredth of `learningRate`. */
+  minLearningRate?: number;
+  /** Another schedule than warm-up and cosine; takes the place of the three options above. */
+  schedule?: Schedule;
+  /** AdamW's decoupled weight decay. */
+  weightDecay?: number;
+  /** Largest global gradient norm; 0 does not clip. */
+  clipNorm?: number;
+  /** Another optimiser than AdamW; takes the place of the two options above. */
+  optimizer?: Optimizer;
+  /** ε of the smoothed cross-entropy, 0 … 1. */
+  labelSmoothing?: number;
+  /** Weight of each horizon's loss; all 1 by default. */
+  horizonWeights?: readonly number[];
+  /** Steps between evaluations; default once an epoch, but at least 10 times in the run. The last step is always evaluated. */
+  evaluateEvery?: number;
+  /** At most so many validation windows, evenly spaced. */
+  maxValidationWindows?: number;
+  /** Evaluations without a better validation loss before training stops; default never. */
+  patience?: number;
+  /** By how much the validation loss must fall to count as better. */
+  minDelta?: number;
+  /** Weights to begin with, by parameter name, instead of those drawn from the seed. */
+  initial?: ReadonlyMap<string, Float32Array>;
+  /** Path of the checkpoint file. Without it nothing is saved. */
+  checkpoint?: string;
+  /** Steps between checkpoints; default none by steps. */
+  checkpointEverySteps?: number;
+  /** Seconds between checkpoints. */
+  checkpointEverySeconds?: number;
+  /** Go on from the checkpoint where there is one. */
+  resume?: boolean;
+  /** Path of a log of JSON lines. */
+  log?: string;
+  /** Stops after the step that runs; with `checkpoint` the state is saved first. */
+  signal?: AbortSignal;
+  onProgress?: (progress: TrainProgress) => void;
+  /** Where plans run; default the native CPU. */
+  device?: Device;
+  /** Milliseconds, for progress and for `checkpointEverySeconds`; never reaches a result. */
+  clock?: Clock;
+}
+
+const OPTIONS: readonly (keyof TrainOptions)[] = [
+  'train',
+  'validation',
+  'seed',
+  'batch',
+  'steps',
+  'epochs',
+  'learningRate',
+  'warmupSteps',
+  'minLearningRate',
+  'schedule',
+  'weightDecay',
+  'clipNorm',
+  'optimizer',
+  'labelSmoothing',
+  'horizonWeights',
+  'evaluateEvery',
+  'maxValidationWindows',
+  'patience',
+  'minDelta',
+  'initial',
+  'checkpoint',
+  'checkpointEverySteps',
+  'checkpointEverySeconds',
+  'resume',
+  'log',
+  'signal',
+  'onProgress',
+  'device',
+  'clock',
+];
+
+/** Options with all defaults in place and all values checked. */
+export interface ResolvedOptions {
+  train: Windows;
+  validation: Windows;
+  seed: number;
+  batch: number;
+  steps: number;
+  schedule: Schedule;
+  optimizer: Optimizer;
+  labelSmoothing: number;
+  horizonWeights: readonly number[];
+  evaluateEvery: number;
+  maxValidationWindows: number;
+  patience: number;
+  minDelta: number;
+  initial?: ReadonlyMap<string, Float32Array>;
+  checkpoint?: string;
+  checkpointEverySteps: number;
+  checkpointEverySeconds: number;
+  resume: boolean;
+  log?: string;
+  signal?: AbortSignal;
+  onProgress?: (progress: TrainProgress) => void;
+  device: Device;
+  clock: Clock;
+}
+
+/** @throws FlashbookError OPTION or DATA naming what is wrong. */
+export function resolveOptions(options: TrainOptions): ResolvedOptions {
+  checkOptions('train', options, OPTIONS);
+  const { train, validation } = options;
+  checkWindows('train', train);
+  checkWindows('validation', validation);
+  for (const name of ['steps', 'columns', 'horizons'] as const) {
+    if (train[name] !== validation[name]) {
+      throw new FlashbookError(
+        'DATA',
+        `expected train and validation windows with the same ${name} but received ${train[name]} and ${validation[name]}`,
+        { name, train: train[name], validation: validation[name] },
+      );
+    }
+  }
+  if (options.resume && options.checkpoint === undefined) {
+    throw new FlashbookError('OPTION', "'resume' needs 'checkpoint': the path of the file to go on from", {
+      name: 'checkpoint',
+    });
+  }
+  const seed = integer('seed', options.seed, 0);
+  const batch = Math.min(integer('batch', options.batch ?? 64, 1), train.length);
+  const stepsPerEpoch = Math.floor(train.length / batch);
+  if (options.steps !== undefined && options.epochs !== undefined) {
+    throw new FlashbookError('OPTION', "expected 'steps' or 'epochs' but received both; leave one out", {
+      name: 'steps',
+    });
+  }
+  const steps =
+    options.steps === undefined
+      ? Math.max(1, Math.round(finite('epochs', options.epochs ?? 10, 0) * stepsPerEpoch))
+      : integer('steps', options.steps, 1);
+
+  return {
+    train,
+    validation,
+    seed,
+    batch,
+    steps,
+    schedule: options.schedule ?? defaultSchedule(options, steps),
+    optimizer:
+      options.optimizer ??
+      adamW({
+        weightDecay: finite('weightDecay', options.weightDecay ?? 0.01, 0),
+        clipNorm: finite('clipNorm', options.clipNorm ?? 1, 0),
+      }),
+    labelSmoothing: finite('labelSmoothing', options.labelSmoothing ?? 0.1, 0, 1),
+    horizonWeights: checkHorizonWeights(options.horizonWeights, train.horizons),
+    evaluateEvery: integer(
+      'evaluateEvery',
+      options.evaluateEvery ?? Math.max(1, Math.min(stepsPerEpoch, Math.floor(steps / 10))),
+      1,
+    ),
+    maxValidationWindows: integer('maxValidationWindows', options.maxValidationWindows ?? validation.length, 1),
+    patience: options.patience ?? Number.POSITIVE_INFINITY,
+    minDelta: options.minDelta ?? 0,
+    initial: options.initial,
+    checkpoint: options.checkpoint,
+    checkpointEverySteps:
+      options.checkpointEverySteps === undefined
+        ? Number.POSITIVE_INFINITY
+        : integer('checkpointEverySteps', options.checkpointEverySteps, 1),
+    checkpointEverySeconds: finite('checkpointEverySeconds', options.checkpointEverySeconds ?? 30, 0),
+    resume: options.resume ?? false,
+    log: options.log,
+    signal: options.signal,
+    onProgress: options.onProgress,
+    device: options.device ?? cpu(),
+    clock: options.clock ?? systemClock,
+  };
+}
+
+function defaultSchedule(options: TrainOptions, steps: number): Schedule {
+  const learningRate = finite('learningRate', options.learningRate ?? 1e-3, 0);
+  return warmupCosine({
+    learningRate,
+    warmupSteps: options.warmupSteps ?? Math.floor(steps / 20),
+    totalSteps: steps,
+    minLearningRate: options.minLearningRate ?? learningRate / 100,
+  });
+}
+
+function checkWindows(name: string, windows: Windows): void {
+  if (typeof windows?.batch !== 'function') throw invalid(name, 'a data set of windows', windows);
+  if (windows.length < 1) {
+    throw new FlashbookError('DATA', `expected at least one window in ${name} but received none; give more rows`, {
+      name,
+    });
+  }
+}
+
+/** Everything that the bits of the result depend on, but for the build of the native core. */
+export function configurationOf(model: TrainableModel, options: ResolvedOptions): Configuration {
+  const { train, validation, seed, batch, steps, schedule, optimizer, initial } = options;
+  const { labelSmoothing, horizonWeights, evaluateEvery, maxValidationWindows, patience, minDelta } = options;
+  return {
+    model: { ...model.options } as Configuration,
+    seed,
+    batch,
+    steps,
+    schedule: schedule.config,
+    optimizer: optimizer.config,
+    labelSmoothing,
+    horizonWeights,
+    evaluateEvery,
+    maxValidationWindows,
+    patience: Number.isFinite(patience) ? patience : 'never',
+    minDelta,
+    initial: initial === undefined ? 'from the seed' : digestOf(...initial.values()),
+    train: { windows: train.length, digest: digestOf(...train.sources()) },
+    validation: { windows: validation.length, digest: digestOf(...validation.sources()) },
+  };
+}

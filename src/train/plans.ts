@@ -1,0 +1,79 @@
+import { compilePlan, differentiate, fuseLinear, Graph, readRowsOnly, type Tensor } from '../graph/index.js';
+import type { PlanSpec } from '../native/plan-spec.js';
+import { gradientName } from '../optim/index.js';
+import { type HorizonLossOptions, horizonLoss } from './losses.js';
+import type { TrainableModel } from './model.js';
+
+/** Sizes of a batch of windows. */
+export interface BatchShape {
+  batch: number;
+  /** Rows of a window. */
+  steps: number;
+  /** Columns of a row. */
+  columns: number;
+}
+
+/** A graph of the model with what the trainer must know of it. */
+export interface ModelGraph {
+  graph: Graph;
+  /** Number of classes of each horizon. */
+  classes: number[];
+  /** Names of the parameters that the loss depends on; none in an evaluation. */
+  trained: string[];
+  /** The plan, with the passes that are right for it. */
+  compile(): PlanSpec;
+}
+
+/**
+ * The graph of one gradient computation. The last step is selected as early as can be before it is differentiated, so
+ * that the backward pass is as small as the forward one.
+ *
+ *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label; rng u32 (4)
+ *     outputs  logits.0 … (B, classes); loss (1)
+ *     updates  grad/<name> of every parameter
+ */
+export function gradientGraph(model: TrainableModel, shape: BatchShape, options: HorizonLossOptions): ModelGraph {
+  const traced = new Graph();
+  const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
+  options.horizonWeights.forEach((_, h) => void traced.input(`target.${h}`, [shape.batch], 'i32'));
+  const rng = traced.input('rng', [4], 'u32');
+  outputLogits(traced, model.forward(x, { rng }));
+
+  const graph = readRowsOnly(traced, { throughDropout: true });
+  const logits = [...graph.outputs.values()];
+  const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
+  const loss = horizonLoss(logits, targets, options);
+  graph.output('loss', loss);
+  const gradients = differentiate(graph, loss);
+  for (const [name, gradient] of gradients) {
+    graph.state(gradientName(name), gradient.shape);
+    graph.update(gradientName(name), gradient);
+  }
+  return {
+    graph,
+    classes: classesOf(logits),
+    trained: [...gradients.keys()],
+    compile: () => compilePlan(graph, { passes: [fuseLinear] }),
+  };
+}
+
+/** The graph of an evaluation: input x (B, T, F), outputs logits.0 … (B, classes). */
+export function evaluationGraph(model: TrainableModel, { batch, steps, columns }: BatchShape): ModelGraph {
+  const graph = new Graph();
+  const logits = model.forward(graph.input('x', [batch, steps, columns]));
+  outputLogits(graph, logits);
+  return {
+    graph,
+    classes: classesOf(logits),
+    trained: [],
+    compile: () => compilePlan(graph, { passes: [readRowsOnly, fuseLinear] }),
+  };
+}
+
+function outputLogits(graph: Graph, logits: readonly Tensor[]): void {
+  logits.forEach((tensor, h) => void graph.output(`logits.${h}`, tensor));
+}
+
+function classesOf(logits: readonly Tensor[]): number[] {
+  return logits.map(({ shape }) => shape[shape.length - 1]);
+}

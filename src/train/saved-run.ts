@@ -1,0 +1,73 @@
+import { FlashbookError } from '../core/errors.js';
+import type { State } from '../native/index.js';
+import type { TypedArray } from '../native/plan-spec.js';
+import { type CheckpointTensor, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { type Configuration, requireSame } from './configuration.js';
+import type { EarlyStoppingState } from './early-stopping.js';
+import type { History } from './history.js';
+
+/**
+ * Where a run stands, besides its tensors. The order of windows and the random numbers of dropout follow from the seed and the
+ * step, so that the step is their position.
+ */
+export interface RunProgress {
+  configuration: Configuration;
+  /** Steps made. */
+  step: number;
+  /** The step of the last evaluation. */
+  evaluatedStep: number;
+  early: EarlyStoppingState;
+  history: History;
+  /** Wall time until now. */
+  seconds: number;
+}
+
+export interface RunToSave {
+  progress: RunProgress;
+  state: State;
+  /** The state buffers to save: parameters and the optimiser's own. */
+  buffers: readonly string[];
+  /** The best weights so far. */
+  best: ReadonlyMap<string, Float32Array>;
+}
+
+/** Writes a run into a checkpoint file. */
+export async function saveRun(path: string, { progress, state, buffers, best }: RunToSave): Promise<void> {
+  const specs = new Map(state.specs.map((spec) => [spec.name, spec]));
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const name of buffers) {
+    const { dtype, shape } = specs.get(name)!;
+    tensors.set(`state/${name}`, { dtype, shape, data: state.get(name) });
+  }
+  for (const [name, data] of best) tensors.set(`best/${name}`, { dtype: 'f32', shape: specs.get(name)!.shape, data });
+  await writeCheckpoint(path, { state: progress, tensors });
+}
+
+/**
+ * Brings a saved run back: fills the buffers and returns the rest; undefined when there is no file.
+ * @throws FlashbookError OPTION when it is of another configuration, FORMAT when it is damaged.
+ */
+export async function loadRun(
+  path: string,
+  configuration: Configuration,
+  state: State,
+  buffers: readonly string[],
+  parameters: readonly { name: string }[],
+): Promise<{ progress: RunProgress; best: Map<string, Float32Array> } | undefined> {
+  const saved = await readCheckpoint<RunProgress>(path);
+  if (saved === undefined) return undefined;
+  requireSame(path, saved.state.configuration, configuration);
+  const tensor = (name: string): TypedArray => {
+    const found = saved.tensors.get(name);
+    if (found === undefined) {
+      throw new FlashbookError('FORMAT', `the checkpoint ${path} has no tensor '${name}'; train without resuming`, {
+        file: path,
+        name,
+      });
+    }
+    return found.data;
+  };
+  for (const name of buffers) state.set(name, tensor(`state/${name}`));
+  const best = new Map(parameters.map(({ name }) => [name, tensor(`best/${name}`) as Float32Array]));
+  return { progress: saved.state, best };
+}

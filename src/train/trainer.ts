@@ -1,0 +1,346 @@
+import { FlashbookError } from '../core/errors.js';
+import { constants, stateSpecs } from '../graph/index.js';
+import type { Plan, State } from '../native/index.js';
+import { type BoundOptimizer, gradientName, type OptimizerParameter } from '../optim/index.js';
+import type { Configuration } from './configuration.js';
+import { EarlyStopping } from './early-stopping.js';
+import { Evaluator } from './evaluate.js';
+import { type History, meanLossSince, type StepRecord } from './history.js';
+import { batchAccuracy } from './losses.js';
+import type { TrainableModel } from './model.js';
+import { numericError } from './numeric-guard.js';
+import { configurationOf, type ResolvedOptions, resolveOptions, type TrainOptions } from './options.js';
+import { evaluationGraph, gradientGraph } from './plans.js';
+import { TrainClock, type TrainProgress } from './progress.js';
+import { RunLog } from './run-log.js';
+import { loadRun, saveRun } from './saved-run.js';
+import { fillConstants, fillParameters, initialWeights, readParameters } from './weights.js';
+import { BatchOrder, checkLabels, evenlySpaced } from './windows.js';
+
+export interface TrainResult {
+  /** The weights of the evaluation with the lowest validation loss, by parameter name. */
+  parameters: Map<string, Float32Array>;
+  /** The step that they are from, and its validation loss. */
+  bestStep: number;
+  bestLoss: number;
+  /** Steps made. */
+  steps: number;
+  /** Why it ended: all steps were made, or the validation loss did not fall any more. */
+  reason: 'steps' | 'patience';
+  history: History;
+  /** Wall time of training, the parts before a resumption included. */
+  seconds: number;
+}
+
+/**
+ * Trains a model. One step is the gradient plan on one batch, then the optimiser's plan; both run off the event loop, and the next
+ * batch is gathered while the gradients are computed. The same options give the same weights to the bit, whatever the
+ * number of threads, and whether or not the run was stopped and resumed.
+ *
+ * @throws FlashbookError
+ *   OPTION   a wrong option, or a checkpoint of another configuration;
+ *   DATA     no windows, or a horizon without any label;
+ *   NUMERIC  a loss or gradient that is not finite, with the step and the first such tensor;
+ *   FORMAT   a damaged checkpoint;  FILE  a file that cannot be read or written;
+ *   ABORTED  the signal fired; with `checkpoint` the state is saved.
+ */
+export async function train(model: TrainableModel, options: TrainOptions): Promise<TrainResult> {
+  const run = new TrainingRun(model, resolveOptions(options));
+  try {
+    return await run.go();
+  } finally {
+    run.dispose();
+  }
+}
+
+class TrainingRun {
+  readonly #options: ResolvedOptions;
+  readonly #parameters: OptimizerParameter[];
+  /** The parameters that the loss depends on. */
+  readonly #trained: OptimizerParameter[];
+  readonly #classes: readonly number[];
+  readonly #configuration: Configuration;
+  readonly #state: State;
+  readonly #savedBuffers: readonly string[];
+  readonly #gradients: Plan;
+  readonly #optimizer: BoundOptimizer;
+  readonly #evaluator: Evaluator;
+  readonly #order: BatchOrder;
+  readonly #early: EarlyStopping;
+  readonly #disposables: { dispose(): void }[] = [];
+
+  // Two sets of batch buffers: one is being filled while the other's step runs.
+  readonly #x: [Float32Array, Float32Array];
+  readonly #targets: [Int32Array[], Int32Array[]];
+  readonly #rng: Uint32Array;
+  readonly #loss = new Float32Array(1);
+  readonly #logits: Float32Array[];
+
+  #step = 0;
+  #evaluatedStep = 0;
+  #history: History = { steps: [], evaluations: [] };
+  #best: Map<string, Float32Array>;
+  #secondsBefore = 0;
+  #clock!: TrainClock;
+  #log: RunLog | undefined;
+  #savedAt = 0;
+
+  constructor(model: TrainableModel, options: ResolvedOptions) {
+    this.#options = options;
+    const { train, validation, seed, batch, device } = options;
+    const shape = { batch, steps: train.steps, columns: train.columns };
+    this.#parameters = model.parameters().map(({ name, shape, decay }) => ({ name, shape, decay }));
+
+    const training = gradientGraph(model, shape, options);
+    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) });
+    this.#classes = training.classes;
+    checkLabels('train', train, this.#classes, 2);
+    checkLabels('validation', validation, this.#classes, 1);
+    this.#configuration = configurationOf(model, options);
+
+    // A horizon of weight 0 leaves its head without gradients.
+    this.#trained = this.#parameters.filter(({ name }) => training.trained.includes(name));
+    const graphs = [training.graph, evaluation.graph];
+    const specs = [...stateSpecs(...graphs), ...options.optimizer.states(this.#trained)];
+    this.#state = this.#own(device.createState(specs));
+    const fixed = constants(...graphs);
+    this.#savedBuffers = specs.map(({ name }) => name).filter((name) => !fixed.has(name) && !isGradient(name));
+    fillConstants(this.#state, graphs);
+    fillParameters(this.#state, this.#parameters, initialWeights(model, options));
+
+    this.#gradients = this.#own(device.createPlan(training.compile(), this.#state));
+    this.#optimizer = this.#own(options.optimizer.bind(device, this.#state, this.#trained));
+    this.#evaluator = new Evaluator(this.#own(device.createPlan(evaluation.compile(), this.#state)), {
+      windows: validation,
+      rows: evenlySpaced(validation.length, options.maxValidationWindows),
+      batch: Math.min(batch, validation.length),
+      classes: this.#classes,
+      labelSmoothing: options.labelSmoothing,
+      horizonWeights: options.horizonWeights,
+    });
+    this.#order = new BatchOrder({ length: train.length, batch, seed });
+    this.#early = new EarlyStopping(options);
+    this.#best = readParameters(this.#state, this.#parameters);
+
+    const targets = () => this.#classes.map(() => new Int32Array(batch));
+    this.#x = [
+      new Float32Array(batch * train.steps * train.columns),
+      new Float32Array(batch * train.steps * train.columns),
+    ];
+    this.#targets = [targets(), targets()];
+    this.#rng = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), 0, 0);
+    this.#logits = this.#classes.map((count) => new Float32Array(batch * count));
+  }
+
+  async go(): Promise<TrainResult> {
+    const { steps, log, clock, evaluateEvery, signal } = this.#options;
+    await this.#resume();
+    this.#clock = new TrainClock(clock, { step: this.#step, total: steps, evaluateEvery });
+    this.#savedAt = clock();
+    if (log !== undefined) this.#log = await RunLog.open(log, this.#configuration, this.#history);
+
+    // A run that was stopped between a step and its evaluation begins with the evaluation.
+    if (this.#evaluationIsDue()) await this.#evaluate();
+    if (this.#step < steps && !this.#early.shouldStop) this.#gather(this.#step + 1);
+    while (this.#step < steps && !this.#early.shouldStop) {
+      if (signal?.aborted) await this.#stop();
+      await this.#makeStep();
+      if (this.#evaluationIsDue()) await this.#evaluate();
+      if (this.#saveIsDue()) await this.#save();
+    }
+    return this.#finish();
+  }
+
+  dispose(): void {
+    for (const owned of this.#disposables.reverse()) owned.dispose();
+  }
+
+  async #makeStep(): Promise<void> {
+    const { steps, schedule, onProgress } = this.#options;
+    const step = this.#step + 1;
+    const x = this.#x[step % 2];
+    const targets = this.#targets[step % 2];
+    this.#rng[2] = step;
+    const inputs = [x, ...targets, this.#rng];
+    const outputs = [...this.#logits, this.#loss];
+
+    const running = this.#gradients.run(inputs, outputs);
+    if (step < steps) this.#gather(step + 1);
+    await running;
+    const loss = this.#loss[0];
+    if (!Number.isFinite(loss)) throw this.#numericError(step, loss);
+
+    const learningRate = schedule.at(step);
+    const { gradientNorm } = await this.#optimizer.step({
+      step,
+      learningRate,
+      gradients: () => this.#gradients.run(inputs, outputs),
+    });
+    if (!Number.isFinite(gradientNorm)) throw this.#numericError(step, loss, gradientNorm);
+
+    this.#step = step;
+    const record: StepRecord = {
+      step,
+      epoch: this.#order.epochOf(step),
+      loss,
+      accuracy: targets.map((target, h) => batchAccuracy(this.#logits[h], target, this.#classes[h])),
+      learningRate,
+      gradientNorm,
+    };
+    this.#history.steps.push(record);
+    this.#log?.write({ event: 'step', ...record });
+    onProgress?.(this.#progress('train'));
+  }
+
+  /** Fills the buffers of a step. */
+  #gather(step: number): void {
+    this.#options.train.batch(this.#order.indices(step), this.#x[step % 2], this.#targets[step % 2]);
+  }
+
+  #evaluationIsDue(): boolean {
+    const { steps, evaluateEvery } = this.#options;
+    if (this.#step === 0 || this.#evaluatedStep === this.#step) return false;
+    return this.#step % evaluateEvery === 0 || this.#step === steps;
+  }
+
+  async #evaluate(): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    this.#clock.evaluationBegins();
+    let stopped = false;
+    const measured = await this.#evaluator
+      .run((fraction) => {
+        onProgress?.({ ...this.#progress('evaluate'), fraction });
+        if (signal?.aborted) {
+          stopped = true;
+          throw new Error('stopped');
+        }
+      })
+      .catch((error) => {
+        if (stopped) return undefined;
+        throw error;
+      });
+    this.#clock.evaluationEnds();
+    if (measured === undefined) return this.#stop();
+
+    if (!Number.isFinite(measured.loss)) throw this.#numericError(this.#step, measured.loss);
+    const trainLoss = meanLossSince(this.#history, this.#evaluatedStep);
+    const best = this.#early.observe(this.#step, measured.loss);
+    if (best) this.#best = readParameters(this.#state, this.#parameters);
+    this.#evaluatedStep = this.#step;
+    const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
+    this.#history.evaluations.push(record);
+    this.#log?.write({ event: 'evaluation', ...record });
+    await this.#log?.flush();
+  }
+
+  async #finish(): Promise<TrainResult> {
+    const reason = this.#early.shouldStop ? 'patience' : 'steps';
+    const { bestStep, best } = this.#early;
+    await this.#save();
+    this.#log?.write({ event: 'end', reason, step: this.#step, bestStep });
+    await this.#log?.flush();
+    return {
+      parameters: this.#best,
+      bestStep,
+      bestLoss: best,
+      steps: this.#step,
+      reason,
+      history: this.#history,
+      seconds: this.#seconds(),
+    };
+  }
+
+  /** Saves and throws, when the signal has fired. */
+  async #stop(): Promise<never> {
+    await this.#save();
+    await this.#log?.flush();
+    const { checkpoint, signal, steps } = this.#options;
+    const hint = checkpoint === undefined ? '' : `; resume from ${checkpoint}`;
+    throw new FlashbookError(
+      'ABORTED',
+      `training was stopped after step ${this.#step} of ${steps}${hint}`,
+      { step: this.#step },
+      { cause: signal?.reason },
+    );
+  }
+
+  #saveIsDue(): boolean {
+    const { checkpoint, checkpointEverySteps, checkpointEverySeconds, clock } = this.#options;
+    if (checkpoint === undefined) return false;
+    return this.#step % checkpointEverySteps === 0 || clock() - this.#savedAt >= checkpointEverySeconds * 1000;
+  }
+
+  async #save(): Promise<void> {
+    const { checkpoint, clock } = this.#options;
+    if (checkpoint === undefined) return;
+    await saveRun(checkpoint, {
+      progress: {
+        configuration: this.#configuration,
+        step: this.#step,
+        evaluatedStep: this.#evaluatedStep,
+        early: this.#early.snapshot(),
+        history: this.#history,
+        seconds: this.#seconds(),
+      },
+      state: this.#state,
+      buffers: this.#savedBuffers,
+      best: this.#best,
+    });
+    await this.#log?.flush();
+    this.#savedAt = clock();
+  }
+
+  async #resume(): Promise<void> {
+    const { checkpoint, resume } = this.#options;
+    if (!resume || checkpoint === undefined) return;
+    const saved = await loadRun(checkpoint, this.#configuration, this.#state, this.#savedBuffers, this.#parameters);
+    if (saved === undefined) return;
+    const { progress, best } = saved;
+    this.#best = best;
+    this.#early.restore(progress.early);
+    this.#history = progress.history;
+    this.#step = progress.step;
+    this.#evaluatedStep = progress.evaluatedStep;
+    this.#secondsBefore = progress.seconds;
+  }
+
+  #progress(phase: TrainProgress['phase']): TrainProgress {
+    const last = this.#history.steps.at(-1);
+    return {
+      phase,
+      step: this.#step,
+      total: this.#options.steps,
+      epoch: last?.epoch ?? 0,
+      loss: last?.loss ?? Number.NaN,
+      validationLoss: this.#history.evaluations.at(-1)?.loss ?? Number.NaN,
+      learningRate: last?.learningRate ?? 0,
+      gradientNorm: last?.gradientNorm ?? Number.NaN,
+      ...this.#clock.pace(this.#step, this.#options.batch),
+    };
+  }
+
+  #numericError(step: number, loss: number, gradientNorm?: number): FlashbookError {
+    return numericError({
+      step,
+      loss,
+      gradientNorm,
+      state: this.#state,
+      parameters: this.#trained,
+      x: this.#x[step % 2],
+      columns: this.#options.train.columns,
+    });
+  }
+
+  #seconds(): number {
+    return this.#secondsBefore + this.#clock.seconds();
+  }
+
+  #own<T extends { dispose(): void }>(owned: T): T {
+    this.#disposables.push(owned);
+    return owned;
+  }
+}
+
+function isGradient(buffer: string): boolean {
+  return buffer.startsWith(gradientName(''));
+}

@@ -1,0 +1,45 @@
+import { fork } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { readCheckpoint, train } from '../../src/train/index.js';
+import { nativeTrains } from './devices.js';
+import { bitsOf, shortRun, smallModel } from './fixture.js';
+import { referenceDevice } from './reference-device.js';
+
+const device = nativeTrains ? undefined : referenceDevice();
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Starts a run in another process and kills it without warning when it has announced `step`. */
+function runAndKill(checkpoint: string, step: number): Promise<NodeJS.Signals | null> {
+  return new Promise((resolve, reject) => {
+    const child = fork(here('./killed-run.ts'), [checkpoint], {
+      execArgv: ['--import', here('../typescript-hooks.mjs')],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    child.on('message', (made) => {
+      if (made === step) child.kill('SIGKILL');
+    });
+    child.on('error', reject);
+    child.on('exit', (_, signal) => resolve(signal));
+  });
+}
+
+test('a killed process leaves a whole checkpoint, and going on from it gives the bits of a run that was not killed', async () => {
+  const whole = await train(smallModel(), shortRun({ device }));
+  const folder = mkdtempSync(join(tmpdir(), 'fb-kill-'));
+  const checkpoint = join(folder, 'run.ckpt');
+  // Step 6 is announced just before its checkpoint is written; 9 lies between two checkpoints.
+  for (const step of [6, 9]) {
+    expect(await runAndKill(checkpoint, step)).toBe('SIGKILL');
+    expect(existsSync(checkpoint), readdirSync(folder).join()).toBe(true);
+    const saved = (await readCheckpoint<{ step: number }>(checkpoint))!;
+    expect(saved.state.step).toBeGreaterThanOrEqual(2);
+    expect(saved.state.step).toBeLessThan(15);
+    const resumed = await train(smallModel(), shortRun({ device, checkpoint, resume: true }));
+    expect(bitsOf(resumed.parameters)).toBe(bitsOf(whole.parameters));
+    expect(resumed.history).toEqual(whole.history);
+  }
+});
