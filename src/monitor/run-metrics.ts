@@ -1,3 +1,5 @@
+import type { CalibrationBin, CoveragePoint, LatencySummary } from '../metrics/index.js';
+
 /**
  * What one run found out, as plain data: the content of `metrics.json` and the source of `report.html`.
  * Every accuracy stands beside its label, horizon, class balance and baselines.
@@ -26,47 +28,17 @@ export interface Score {
   macroF1: number;
 }
 
-export interface CoveragePoint {
-  /** Share of the test rows that are predicted: the most confident ones. */
-  coverage: number;
-  /** Confidence of the least confident row among them. */
-  threshold: number;
-  /** Three-class accuracy on them. */
-  accuracy: number;
-  /** Share of them in which sign(P(up) − P(down)) is the sign of the return. */
-  directional: number;
-}
-
-export interface CalibrationBin {
-  /** Mean predicted confidence of the rows in the bin. */
-  confidence: number;
-  /** Their accuracy. */
-  accuracy: number;
-  /** How many rows. */
-  count: number;
-}
-
 /** How one predictor did at one horizon on the test part. */
 export interface PredictionScore extends Score {
   horizon: number;
   logLoss: number;
+  brier: number;
   /** Expected calibration error of the top class. */
   calibrationError: number;
   /** confusion[actual][predicted] in rows. */
   confusion: number[][];
   coverage: CoveragePoint[];
   calibration: CalibrationBin[];
-}
-
-export interface LatencyMetrics {
-  /** Predictions timed. */
-  count: number;
-  p50Ms: number;
-  p90Ms: number;
-  p99Ms: number;
-  maxMs: number;
-  /** Histogram over log-spaced bins: edges (n+1) in ms and counts (n). */
-  histogram: { edgesMs: number[]; counts: number[] };
 }
 
 export interface PredictorMetrics {
@@ -77,7 +49,7 @@ export interface PredictorMetrics {
   file: string;
   bytes: number;
   /** One prediction at batch 1, synchronous; for ONNX Runtime the time inside its session, without messaging. */
-  latency: LatencyMetrics;
+  latency: LatencySummary;
   /** Rows of the test part that were predicted, and how fast in batches. */
   rows: number;
   rowsPerSecond: number;

@@ -6,6 +6,7 @@ function score(horizon: number, accuracy: number): PredictionScore {
     accuracy,
     macroF1: accuracy - 0.01,
     logLoss: 1.02,
+    brier: 0.6,
     calibrationError: 0.021,
     confusion: [
       [500, 300, 200],

@@ -1,0 +1,48 @@
+import { performance } from 'node:perf_hooks';
+import { FlashbookError } from '../core/errors.js';
+import { integer } from '../core/options.js';
+import { type LatencySummary, latencySummary } from '../metrics/index.js';
+import type { Predictor } from '../predict/index.js';
+
+/** Predictions of one predictor before the next one has its turn: long enough to be warm, short enough to share the same weather. */
+const BLOCK = 50;
+/** Untimed predictions at the start of each block. */
+const WARM_UP = 5;
+
+/**
+ * Times single predictions (batch 1, synchronous) of several predictors on the same windows, in turns, so that a noisy
+ * spell of the machine meets all of them. A native prediction is timed whole, from the call to the probabilities; ONNX Runtime by
+ * the time inside its session, without messages to its worker, which favours it.
+ *
+ * @param windows (n, steps, features), used round robin
+ * @param samples timed predictions for each predictor
+ */
+export function measureLatency(
+  predictors: readonly Predictor[],
+  windows: Float32Array,
+  { samples, onProgress, signal }: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+): LatencySummary[] {
+  integer('samples', samples, 1);
+  const { steps, features } = predictors[0].manifest.input;
+  const size = steps * features.length;
+  const count = Math.floor(windows.length / size);
+  if (count === 0) throw new FlashbookError('SHAPE', `expected at least one window of ${size} values for windows but received ${windows.length}`);
+  const times = predictors.map(() => new Float64Array(samples));
+  for (let start = 0; start < samples; start += BLOCK) {
+    const end = Math.min(start + BLOCK, samples);
+    predictors.forEach((predictor, p) => {
+      if (signal?.aborted) throw new FlashbookError('ABORTED', 'measuring latency was aborted', {}, { cause: signal.reason });
+      const out = predictor.predictSync(windows.subarray(0, size));
+      for (let i = start - WARM_UP; i < end; i++) {
+        const at = ((i + samples) % count) * size;
+        const window = windows.subarray(at, at + size);
+        const before = performance.now();
+        const { runNs } = predictor.predictSync(window, { out });
+        const wholeMs = performance.now() - before;
+        if (i >= start) times[p][i] = predictor.backend === 'onnx' ? runNs / 1e6 : wholeMs;
+      }
+    });
+    onProgress?.(end, samples);
+  }
+  return times.map((ms) => latencySummary(ms));
+}

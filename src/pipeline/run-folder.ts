@@ -1,0 +1,72 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FlashbookError } from '../core/errors.js';
+import { fileError, makeFolder, writeFileAtomic } from '../core/files.js';
+import { type RunConfig, runConfigSchema, sameConfig } from './config.js';
+
+/** The files of a run. */
+export const RUN_FILES = {
+  /** Configuration and start time. */
+  run: 'run.json',
+  checkpoint: 'training.checkpoint',
+  log: 'training.jsonl',
+  model: 'model.fbk',
+  modelInt8: 'model.int8.fbk',
+  onnx: 'model.onnx',
+  onnxInt8: 'model.int8.onnx',
+  metrics: 'metrics.json',
+  report: 'report.html',
+} as const;
+
+/** The folder of one run: holds its configuration, and thereby what `--resume` may go on with. */
+export class RunFolder {
+  private constructor(
+    readonly path: string,
+    /** When the run was first started, ISO 8601: kept over interruptions, so that its artefacts are the same. */
+    readonly createdAt: string,
+  ) {}
+
+  /**
+   * Opens the folder for a run: a new one, or (with `resume`) the one that was interrupted.
+   *
+   * @throws FlashbookError `FILE` where it cannot be created or written, `OPTION` where there is nothing to resume or the
+   *   configuration differs.
+   */
+  static async open(path: string, config: RunConfig, { resume, now }: { resume: boolean; now: () => Date }): Promise<RunFolder> {
+    if (resume) {
+      const { config: stored, createdAt } = await readRun(path);
+      sameConfig(stored, config, path);
+      return new RunFolder(path, createdAt);
+    }
+    await makeFolder(path);
+    const folder = new RunFolder(path, now().toISOString());
+    // What an earlier run left would otherwise stand beside the new run's files as if it were theirs.
+    for (const name of Object.values(RUN_FILES)) await rm(folder.file(name), { force: true });
+    await writeFileAtomic(folder.file(RUN_FILES.run), `${JSON.stringify({ version: 1, createdAt: folder.createdAt, config }, null, 2)}\n`);
+    return folder;
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+}
+
+async function readRun(path: string): Promise<{ config: RunConfig; createdAt: string }> {
+  const file = join(path, RUN_FILES.run);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new FlashbookError('OPTION', `there is no run to resume in ${path} (no ${RUN_FILES.run}); start it without --resume`, { folder: path });
+    }
+    throw fileError(file, 'read', cause);
+  }
+  try {
+    const { version, createdAt, config } = JSON.parse(text);
+    if (version !== 1 || typeof createdAt !== 'string') throw new Error(`expected version 1 but received ${version}`);
+    return { config: runConfigSchema.parse(config), createdAt };
+  } catch (cause) {
+    throw new FlashbookError('FORMAT', `${file} is not the description of a run; start again without --resume`, { file }, { cause });
+  }
+}
