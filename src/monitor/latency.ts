@@ -20,18 +20,27 @@ const WARM_UP = 5;
 export function measureLatency(
   predictors: readonly Predictor[],
   windows: Float32Array,
-  { samples, onProgress, signal }: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+  {
+    samples,
+    onProgress,
+    signal,
+  }: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
 ): LatencySummary[] {
   integer('samples', samples, 1);
   const { steps, features } = predictors[0].manifest.input;
   const size = steps * features.length;
   const count = Math.floor(windows.length / size);
-  if (count === 0) throw new FlashbookError('SHAPE', `expected at least one window of ${size} values for windows but received ${windows.length}`);
+  if (count === 0)
+    throw new FlashbookError(
+      'SHAPE',
+      `expected at least one window of ${size} values for windows but received ${windows.length}`,
+    );
   const times = predictors.map(() => new Float64Array(samples));
   for (let start = 0; start < samples; start += BLOCK) {
     const end = Math.min(start + BLOCK, samples);
     predictors.forEach((predictor, p) => {
-      if (signal?.aborted) throw new FlashbookError('ABORTED', 'measuring latency was aborted', {}, { cause: signal.reason });
+      if (signal?.aborted)
+        throw new FlashbookError('ABORTED', 'measuring latency was aborted', {}, { cause: signal.reason });
       const out = predictor.predictSync(windows.subarray(0, size));
       for (let i = start - WARM_UP; i < end; i++) {
         const at = ((i + samples) % count) * size;

@@ -24,7 +24,10 @@ export async function predictRows(
   for (let start = 0; start < windows.length; start += CHUNK) {
     const count = Math.min(CHUNK, windows.length - start);
     const part = chunk.subarray(0, count * size);
-    windows.batch(Int32Array.from({ length: count }, (_, i) => start + i), part);
+    windows.batch(
+      Int32Array.from({ length: count }, (_, i) => start + i),
+      part,
+    );
     const before = performance.now();
     const prediction = await predictor.predict(part, { signal });
     seconds += (performance.now() - before) / 1000;

@@ -1,4 +1,5 @@
 import { type RebuiltBook, rebuildBook } from '../book/index.js';
+import { oneOf } from '../core/options.js';
 import {
   type Labels,
   lastMoveGuess,
@@ -12,7 +13,6 @@ import {
 } from '../data/index.js';
 import { computeFeatures, defaultFeatures, type FeatureSet, type FeatureTable } from '../features/index.js';
 import { FEED_NAMES, type FeedName, type MarketSession, readSession, syntheticSession } from '../market/index.js';
-import { oneOf } from '../core/options.js';
 import type { RunConfig } from './config.js';
 import type { ProgressListener } from './progress.js';
 
@@ -36,27 +36,45 @@ export async function readStage(
   config: Pick<RunConfig, 'data' | 'format' | 'seed' | 'events'>,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: ProgressListener },
 ): Promise<MarketSession> {
-  const format = config.format === 'auto' ? undefined : oneOf<FeedName | 'synthetic'>('format', config.format, [...FEED_NAMES, 'synthetic']);
+  const format =
+    config.format === 'auto'
+      ? undefined
+      : oneOf<FeedName | 'synthetic'>('format', config.format, [...FEED_NAMES, 'synthetic']);
   if (config.data === undefined || format === 'synthetic') {
     const session = syntheticSession({ seed: config.seed, events: config.events });
     const { length } = session.events;
-    onProgress?.({ stage: 'read', done: length, total: length, unit: 'events', detail: session.source, finished: true });
+    onProgress?.({
+      stage: 'read',
+      done: length,
+      total: length,
+      unit: 'events',
+      detail: session.source,
+      finished: true,
+    });
     return session;
   }
   const session = await readSession(config.data, format, {
     signal,
-    onProgress: ({ bytesRead, bytesTotal }) => onProgress?.({ stage: 'read', done: bytesRead, total: bytesTotal, unit: 'bytes' }),
+    onProgress: ({ done, total, unit }) => onProgress?.({ stage: 'read', done, total, unit }),
   });
   const { length } = session.events;
   const { symbol, venue } = session.instrument;
-  onProgress?.({ stage: 'read', done: length, total: length, unit: 'events', detail: `${length} events of ${symbol} (${venue})`, finished: true });
+  onProgress?.({
+    stage: 'read',
+    done: length,
+    total: length,
+    unit: 'events',
+    detail: `${length} events of ${symbol} (${venue})`,
+    finished: true,
+  });
   return session;
 }
 
 /** Book, features, labels, split and scaler of a session. Nothing but the training part decides a threshold or a scale. */
 export function prepareData(session: MarketSession, config: RunConfig, onProgress?: ProgressListener): PreparedData {
   const { length } = session.events;
-  const done = (stage: string, detail: string) => onProgress?.({ stage, done: length, total: length, unit: 'events', detail, finished: true });
+  const done = (stage: string, detail: string) =>
+    onProgress?.({ stage, done: length, total: length, unit: 'events', detail, finished: true });
   const start = (stage: string) => onProgress?.({ stage, done: 0, total: length, unit: 'events' });
 
   start('book');
@@ -76,18 +94,31 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
   const embargo = 0;
   const split = walkForwardSplit(length, { purge, embargo, window });
   const labels = makeLabels(mid, { horizons: config.horizons, base: config.label, train: split.train });
-  const scaler = StandardScaler.fit(table.values, table.columns, { start: 0, end: split.train.end }, { names: table.names });
+  const scaler = StandardScaler.fit(
+    table.values,
+    table.columns,
+    { start: 0, end: split.train.end },
+    { names: table.names },
+  );
   return { session, book, featureSet, table, mid, labels, split, purge, embargo, scaler };
 }
 
 function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {
   if (!checked) return 'rebuilt from an empty book';
-  const agreement = mismatches === 0 ? "agrees with the feed's own book in every row" : `differs from the feed's own book in ${mismatches} rows`;
+  const agreement =
+    mismatches === 0
+      ? "agrees with the feed's own book in every row"
+      : `differs from the feed's own book in ${mismatches} rows`;
   return `${agreement}, ${levelsTaken} levels taken from beyond its view`;
 }
 
 /** Windows of scaled features with their labels: one part of the split. */
-export function scaledWindows(data: PreparedData, scaled: Float32Array, part: 'train' | 'validation', steps: number): WindowDataset {
+export function scaledWindows(
+  data: PreparedData,
+  scaled: Float32Array,
+  part: 'train' | 'validation',
+  steps: number,
+): WindowDataset {
   return new WindowDataset({
     values: scaled,
     columns: data.table.columns,
@@ -100,7 +131,13 @@ export function scaledWindows(data: PreparedData, scaled: Float32Array, part: 't
 
 /** Windows of raw features, as a predictor takes them. */
 export function rawWindows(data: PreparedData, rows: Int32Array, steps: number): WindowDataset {
-  return new WindowDataset({ values: data.table.values, columns: data.table.columns, steps, rows, names: data.table.names });
+  return new WindowDataset({
+    values: data.table.values,
+    columns: data.table.columns,
+    steps,
+    rows,
+    names: data.table.names,
+  });
 }
 
 /** The classes of the last-move baseline at the given rows. */

@@ -32,7 +32,11 @@ export class RunFolder {
    * @throws FlashbookError `FILE` where it cannot be created or written, `OPTION` where there is nothing to resume or the
    *   configuration differs.
    */
-  static async open(path: string, config: RunConfig, { resume, now }: { resume: boolean; now: () => Date }): Promise<RunFolder> {
+  static async open(
+    path: string,
+    config: RunConfig,
+    { resume, now }: { resume: boolean; now: () => Date },
+  ): Promise<RunFolder> {
     if (resume) {
       const { config: stored, createdAt } = await readRun(path);
       sameConfig(stored, config, path);
@@ -42,7 +46,10 @@ export class RunFolder {
     const folder = new RunFolder(path, now().toISOString());
     // What an earlier run left would otherwise stand beside the new run's files as if it were theirs.
     for (const name of Object.values(RUN_FILES)) await rm(folder.file(name), { force: true });
-    await writeFileAtomic(folder.file(RUN_FILES.run), `${JSON.stringify({ version: 1, createdAt: folder.createdAt, config }, null, 2)}\n`);
+    await writeFileAtomic(
+      folder.file(RUN_FILES.run),
+      `${JSON.stringify({ version: 1, createdAt: folder.createdAt, config }, null, 2)}\n`,
+    );
     return folder;
   }
 
@@ -58,7 +65,11 @@ async function readRun(path: string): Promise<{ config: RunConfig; createdAt: st
     text = await readFile(file, 'utf8');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new FlashbookError('OPTION', `there is no run to resume in ${path} (no ${RUN_FILES.run}); start it without --resume`, { folder: path });
+      throw new FlashbookError(
+        'OPTION',
+        `there is no run to resume in ${path} (no ${RUN_FILES.run}); start it without --resume`,
+        { folder: path },
+      );
     }
     throw fileError(file, 'read', cause);
   }
@@ -67,6 +78,11 @@ async function readRun(path: string): Promise<{ config: RunConfig; createdAt: st
     if (version !== 1 || typeof createdAt !== 'string') throw new Error(`expected version 1 but received ${version}`);
     return { config: runConfigSchema.parse(config), createdAt };
   } catch (cause) {
-    throw new FlashbookError('FORMAT', `${file} is not the description of a run; start again without --resume`, { file }, { cause });
+    throw new FlashbookError(
+      'FORMAT',
+      `${file} is not the description of a run; start again without --resume`,
+      { file },
+      { cause },
+    );
   }
 }

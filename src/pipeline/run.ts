@@ -51,7 +51,11 @@ export async function runPipeline(config: RunConfig, options: RunOptions): Promi
   const { signal, onProgress, onNote = () => {}, resume = false, now = () => new Date() } = options;
   if (options.threads !== undefined) setThreads(options.threads);
   const stages = new StageClock();
-  const folder = await RunFolder.open(options.folder, { ...config, ...(config.data && { data: resolve(config.data) }) }, { resume, now });
+  const folder = await RunFolder.open(
+    options.folder,
+    { ...config, ...(config.data && { data: resolve(config.data) }) },
+    { resume, now },
+  );
 
   const session = await stages.time('read', () => readStage(config, { signal, onProgress }));
   const data = await stages.time('book and features', async () => prepareData(session, config, onProgress));
@@ -68,7 +72,9 @@ export async function runPipeline(config: RunConfig, options: RunOptions): Promi
   });
   const trained = await stages.time('train', () => trainStage(model, data, config, folder, options));
   await stages.time('export', () => exportStage(model, trained, data, config, folder, onProgress));
-  const { predictors, agreements } = await stages.time('predict', () => predictStage(data, config, folder, { signal, onProgress, onNote }));
+  const { predictors, agreements } = await stages.time('predict', () =>
+    predictStage(data, config, folder, { signal, onProgress, onNote }),
+  );
 
   const { instrument, source, events } = data.session;
   const metrics: RunMetrics = {
@@ -76,7 +82,12 @@ export async function runPipeline(config: RunConfig, options: RunOptions): Promi
     flashbook: packageVersion(),
     createdAt: folder.createdAt,
     seed: config.seed,
-    source: { description: shortSource(source), symbol: instrument.symbol, venue: instrument.venue, format: config.data === undefined ? 'synthetic' : config.format },
+    source: {
+      description: shortSource(source),
+      symbol: instrument.symbol,
+      venue: instrument.venue,
+      format: config.data === undefined ? 'synthetic' : config.format,
+    },
     machine: machine(),
     data: {
       events: events.length,
@@ -116,7 +127,14 @@ export async function runPipeline(config: RunConfig, options: RunOptions): Promi
   onProgress?.({ stage: 'report', done: 0, total: 1, unit: 'pages' });
   await writeFileAtomic(folder.file(RUN_FILES.metrics), `${JSON.stringify(metrics, null, 2)}\n`);
   await writeFileAtomic(folder.file(RUN_FILES.report), await renderReport(metrics));
-  onProgress?.({ stage: 'report', done: 1, total: 1, unit: 'pages', finished: true, detail: folder.file(RUN_FILES.report) });
+  onProgress?.({
+    stage: 'report',
+    done: 1,
+    total: 1,
+    unit: 'pages',
+    finished: true,
+    detail: folder.file(RUN_FILES.report),
+  });
   return {
     metrics,
     files: {
@@ -130,7 +148,13 @@ export async function runPipeline(config: RunConfig, options: RunOptions): Promi
   };
 }
 
-async function trainStage(model: PricePredictor, data: PreparedData, config: RunConfig, folder: RunFolder, options: RunOptions): Promise<TrainResult> {
+async function trainStage(
+  model: PricePredictor,
+  data: PreparedData,
+  config: RunConfig,
+  folder: RunFolder,
+  options: RunOptions,
+): Promise<TrainResult> {
   const { onProgress, signal, resume } = options;
   const scaled = data.scaler.transform(data.table.values);
   let resumedFrom: number | undefined;
@@ -217,7 +241,14 @@ async function exportStage(
     await writeFileAtomic(folder.file(onnx), (await readArtefact(folder.file(artefact))).onnx);
     done++;
   }
-  onProgress?.({ stage: 'export', done, total: precisions.length, unit: 'artefacts', finished: true, detail: 'float32 and INT8, .fbk and ONNX' });
+  onProgress?.({
+    stage: 'export',
+    done,
+    total: precisions.length,
+    unit: 'artefacts',
+    finished: true,
+    detail: 'float32 and INT8, .fbk and ONNX',
+  });
 }
 
 /** The predictors that are compared; the first is the reference. */
@@ -239,7 +270,11 @@ async function predictStage(
   data: PreparedData,
   config: RunConfig,
   folder: RunFolder,
-  { signal, onProgress, onNote }: { signal?: AbortSignal; onProgress?: ProgressListener; onNote: (text: string) => void },
+  {
+    signal,
+    onProgress,
+    onNote,
+  }: { signal?: AbortSignal; onProgress?: ProgressListener; onNote: (text: string) => void },
 ): Promise<{ predictors: PredictorMetrics[]; agreements: RunMetrics['agreement'] }> {
   const open: { name: string; predictor: Predictor; entry: (typeof PREDICTORS)[number]; bytes: number }[] = [];
   try {
@@ -248,7 +283,7 @@ async function predictStage(
       try {
         const predictor = await loadPredictor(path, { backend: entry.backend, threads: runtimeInfo().threads });
         const onDisk = await readArtefact(path);
-        const bytes = entry.backend === 'onnx' ? onDisk.onnx.length : onDisk.byteLength;
+        const bytes = entry.backend === 'onnx' ? onDisk.onnx.length : onDisk.bytes;
         open.push({ name: entry.name, predictor, entry, bytes });
       } catch (error) {
         // The comparison is optional; a missing ONNX Runtime must not lose a trained model.
@@ -263,35 +298,55 @@ async function predictStage(
       predicted.push(
         await predictRows(predictor, windows, {
           signal,
-          onProgress: (done) => onProgress?.({ stage: 'predict', done: done + predicted.length * rows.length, total: rows.length * open.length, unit: 'rows', detail: name }),
+          onProgress: (done) =>
+            onProgress?.({
+              stage: 'predict',
+              done: done + predicted.length * rows.length,
+              total: rows.length * open.length,
+              unit: 'rows',
+              detail: name,
+            }),
         }),
       );
     }
     const total = rows.length * open.length;
-    onProgress?.({ stage: 'predict', done: total, total, unit: 'rows', finished: true, detail: `${rows.length} test rows, ${open.length} predictors` });
+    onProgress?.({
+      stage: 'predict',
+      done: total,
+      total,
+      unit: 'rows',
+      finished: true,
+      detail: `${rows.length} test rows, ${open.length} predictors`,
+    });
 
     const sample = new Float32Array(Math.min(256, rows.length) * config.window * data.table.columns);
-    windows.batch(Int32Array.from({ length: Math.min(256, rows.length) }, (_, i) => i), sample);
+    windows.batch(
+      Int32Array.from({ length: Math.min(256, rows.length) }, (_, i) => i),
+      sample,
+    );
     const latencies = measureLatency(
       open.map(({ predictor }) => predictor),
       sample,
       {
         samples: config.latencySamples,
         signal,
-        onProgress: (done, all) => onProgress?.({ stage: 'latency', done, total: all, unit: 'samples', finished: done === all }),
+        onProgress: (done, all) =>
+          onProgress?.({ stage: 'latency', done, total: all, unit: 'samples', finished: done === all }),
       },
     );
-    const predictors = open.map(({ name, entry, bytes }, p): PredictorMetrics => ({
-      name,
-      backend: entry.backend,
-      precision: entry.precision,
-      file: entry.artefact,
-      bytes,
-      latency: latencies[p],
-      rows: rows.length,
-      rowsPerSecond: rows.length / predicted[p].seconds,
-      scores: scoreHorizons(predicted[p].logits, rows, data.labels, CLASSES.length),
-    }));
+    const predictors = open.map(
+      ({ name, entry, bytes }, p): PredictorMetrics => ({
+        name,
+        backend: entry.backend,
+        precision: entry.precision,
+        file: entry.artefact,
+        bytes,
+        latency: latencies[p],
+        rows: rows.length,
+        rowsPerSecond: rows.length / predicted[p].seconds,
+        scores: scoreHorizons(predicted[p].logits, rows, data.labels, CLASSES.length),
+      }),
+    );
     const named = (i: number) => {
       const p = open.findIndex(({ entry }) => entry === PREDICTORS[i]);
       return p < 0 ? undefined : { name: open[p].name, logits: predicted[p].logits };
@@ -319,13 +374,23 @@ function trainingCurve(history: History): TrainingPoint[] {
 
 function labelDefinition({ label }: RunConfig): { kind: string; description: string } {
   return label === 'mid'
-    ? { kind: 'mid', description: 'Direction of the mean of the next k mid prices against the mid now (Zhang et al. 2019, eq. 3; «label A»).' }
-    : { kind: 'past', description: 'Direction of the mean of the next k mid prices against the mean of the last k (Zhang et al. 2019, eq. 4; «label B»: it contains the past).' };
+    ? {
+        kind: 'mid',
+        description:
+          'Direction of the mean of the next k mid prices against the mid now (Zhang et al. 2019, eq. 3; «label A»).',
+      }
+    : {
+        kind: 'past',
+        description:
+          'Direction of the mean of the next k mid prices against the mean of the last k (Zhang et al. 2019, eq. 4; «label B»: it contains the past).',
+      };
 }
 
 /** A source without the folders of this machine. */
 function shortSource(source: string): string {
-  return source.includes('/') && !source.includes(' ') ? basename(source) : source.replace(/(?:\/[^\s/]+)+\/([^\s/]+)/g, '$1');
+  return source.includes('/') && !source.includes(' ')
+    ? basename(source)
+    : source.replace(/(?:\/[^\s/]+)+\/([^\s/]+)/g, '$1');
 }
 
 function machine(): RunMetrics['machine'] {

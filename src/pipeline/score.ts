@@ -33,23 +33,35 @@ export function horizonMetrics(data: PreparedData, label: Labels): HorizonMetric
     reachable:
       data.session.hidden === undefined
         ? undefined
-        : reachableAccuracy(data.session.hidden, classes, { fit: [train.start, train.end], test: [test.start, test.end] }).accuracy,
+        : reachableAccuracy(data.session.hidden, classes, {
+            fit: [train.start, train.end],
+            test: [test.start, test.end],
+          }).accuracy,
   };
 }
 
 /** Scores the logits (rows, horizons, classes) of the test rows at every horizon. */
-export function scoreHorizons(logits: Float32Array, rows: Int32Array, labels: readonly Labels[], classes: number): PredictionScore[] {
+export function scoreHorizons(
+  logits: Float32Array,
+  rows: Int32Array,
+  labels: readonly Labels[],
+  classes: number,
+): PredictionScore[] {
   const stride = labels.length * classes;
   return labels.map(({ horizon, classes: truth, change }, h) => {
     const own = new Float32Array(rows.length * classes);
     for (let i = 0; i < rows.length; i++) {
       for (let c = 0; c < classes; c++) own[i * classes + c] = logits[i * stride + h * classes + c];
     }
-    const score = scoreLogits(own, Int32Array.from(rows, (row) => truth[row]), {
-      classes,
-      change: Float64Array.from(rows, (row) => change[row]),
-      coverages: COVERAGES,
-    });
+    const score = scoreLogits(
+      own,
+      Int32Array.from(rows, (row) => truth[row]),
+      {
+        classes,
+        change: Float64Array.from(rows, (row) => change[row]),
+        coverages: COVERAGES,
+      },
+    );
     return { horizon, ...score };
   });
 }
@@ -77,5 +89,12 @@ export function agreement(
     }
     if (bestA === bestB) same++;
   }
-  return { a: a.name, b: b.name, rows, maxLogitDifference: max, meanLogitDifference: sum / a.logits.length, sameClass: same / pairs };
+  return {
+    a: a.name,
+    b: b.name,
+    rows,
+    maxLogitDifference: max,
+    meanLogitDifference: sum / a.logits.length,
+    sameClass: same / pairs,
+  };
 }

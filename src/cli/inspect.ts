@@ -1,0 +1,98 @@
+import { Command } from 'commander';
+import colors from 'picocolors';
+import type { Artefact } from '../export/index.js';
+import { bytes, count } from '../monitor/report/format.js';
+import { readArtefact } from '../predict/index.js';
+import { terminal } from './terminal.js';
+
+export function inspectCommand(): Command {
+  return new Command('inspect')
+    .description('what is in an artefact; every byte of it is checked')
+    .argument('<file>', 'a .fbk file')
+    .option('--json', 'print one JSON object')
+    .action(async (file: string, { json = false }: { json?: boolean }) => {
+      const screen = terminal({ json });
+      const artefact = await readArtefact(file);
+      const facts = summary(file, artefact);
+      for (const [what, value] of facts) screen.line(`${colors.dim(what.padEnd(12))} ${value}`);
+      for (const table of [sectionTable(artefact), weightTable(artefact), planTable(artefact)]) screen.table(table);
+      const { manifest, sections } = artefact;
+      screen.result({
+        file,
+        bytes: artefact.bytes,
+        manifest,
+        sections,
+        weights: [...artefact.weights()].map(([name, { shape, dtype }]) => ({ name, dtype, shape })),
+        plans: [...artefact.plans()].map(([batch, { steps, arenaBytes }]) => ({
+          batch,
+          steps: steps.length,
+          arenaBytes,
+        })),
+      });
+    });
+}
+
+function summary(file: string, artefact: Artefact): [string, string][] {
+  const { manifest } = artefact;
+  const { card, input, output, model, golden } = manifest;
+  return [
+    ['artefact', `${file}, ${bytes(artefact.bytes)}, ${manifest.precision}, by ${manifest.producer}`],
+    ['model', `${model.kind} (${count(model.parameters)} parameters): ${options(model.options)}`],
+    [
+      'input',
+      `${input.steps} steps × ${input.features.length} features, raw; clipped at ±${manifest.scaler.clip} standard deviations`,
+    ],
+    ['output', `logits of ${output.classes.join(', ')} for horizons ${output.horizons.join(', ')}`],
+    ['label', options(manifest.label as Record<string, unknown>)],
+    ['card', `${card.name}; ${card.createdAt}; seed ${card.seed}; data: ${card.dataSource}`],
+    ['', card.description ?? ''],
+    ['metrics', options(card.metrics)],
+    [
+      'golden',
+      `${golden.windows} window(s), tolerance ${golden.tolerance.native} native, ${golden.tolerance.onnx} ONNX Runtime`,
+    ],
+  ];
+}
+
+function options(object: Record<string, unknown>): string {
+  return Object.entries(object)
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+}
+
+function sectionTable(artefact: Artefact) {
+  return {
+    title: 'Sections',
+    note: 'Each is covered by a SHA-256 digest, and so is the header.',
+    head: ['section', 'size'],
+    rows: artefact.sections.map(({ name, bytes: size }) => [name, bytes(size)]),
+  };
+}
+
+function weightTable(artefact: Artefact) {
+  const weights = [...artefact.weights()];
+  return {
+    title: 'Weights',
+    note: `${weights.length} tensors, safetensors inside the artefact.`,
+    head: ['tensor', 'dtype', 'shape', 'elements'],
+    rows: weights.map(([name, { dtype, shape, data }]) => [
+      name,
+      dtype,
+      shape.join(' × ') || 'scalar',
+      count(data.length),
+    ]),
+  };
+}
+
+function planTable(artefact: Artefact) {
+  return {
+    title: 'Plans',
+    note: 'One for each batch size; other sizes are split and padded.',
+    head: ['batch', 'kernel calls', 'arena'],
+    rows: [...artefact.plans()].map(([batch, plan]) => [
+      String(batch),
+      String(plan.steps.length),
+      bytes(plan.arenaBytes),
+    ]),
+  };
+}
