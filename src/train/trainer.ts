@@ -118,7 +118,7 @@ class TrainingRun {
       labelSmoothing: options.labelSmoothing,
       horizonWeights: options.horizonWeights,
     });
-    this.#order = new BatchOrder({ length: train.length, batch, seed });
+    this.#order = new BatchOrder(train, { batch, seed });
     this.#early = new EarlyStopping(options);
     this.#best = readParameters(this.#state, this.#parameters);
 

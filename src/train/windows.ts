@@ -1,5 +1,4 @@
 import { FlashbookError } from '../core/errors.js';
-import { Random } from '../core/random.js';
 import type { TypedArray } from '../native/plan-spec.js';
 
 /** What training needs of a data set of windows; WindowDataset is one. */
@@ -18,48 +17,45 @@ export interface Windows {
   batch(indices: Int32Array, outX: Float32Array, outY: Int32Array[]): void;
   /** The targets of one horizon, one a window, −1 where there is no label. */
   labels(horizon: number): Int32Array;
+  /** All window numbers in an order drawn from (seed, epoch) alone. */
+  order(seed: number, epoch: number): Int32Array;
   /** The arrays that it reads, for a digest. */
   sources(): readonly TypedArray[];
 }
 
 /**
- * The order in which training sees its windows: each epoch a permutation drawn from (seed, epoch) alone, cut into batches of
- * equal size; the rest of an epoch that fills no batch is left out of that epoch. Step s is always the same batch, so
- * a resumed run needs no more than s.
+ * The order in which training sees its windows: each epoch an order of its own, cut into batches of equal size; the rest of
+ * an epoch that fills no batch is left out of that epoch. Step s is always the same batch, so a resumed run needs no more than s.
  */
 export class BatchOrder {
-  readonly batch: number;
-  readonly batchesPerEpoch: number;
-  readonly #length: number;
+  readonly #windows: Pick<Windows, 'length' | 'order'>;
+  readonly #batch: number;
   readonly #seed: number;
-  readonly #permutation: Int32Array;
+  readonly #batchesPerEpoch: number;
   #epoch = -1;
+  #order: Int32Array = new Int32Array(0);
 
-  constructor({ length, batch, seed }: { length: number; batch: number; seed: number }) {
-    this.batch = batch;
-    this.batchesPerEpoch = Math.floor(length / batch);
-    this.#length = length;
+  constructor(windows: Pick<Windows, 'length' | 'order'>, { batch, seed }: { batch: number; seed: number }) {
+    this.#windows = windows;
+    this.#batch = batch;
     this.#seed = seed;
-    this.#permutation = new Int32Array(length);
+    this.#batchesPerEpoch = Math.floor(windows.length / batch);
   }
 
   /** Epoch of a step; steps begin at 1, epochs at 0. */
   epochOf(step: number): number {
-    return Math.floor((step - 1) / this.batchesPerEpoch);
+    return Math.floor((step - 1) / this.#batchesPerEpoch);
   }
 
-  /** The windows of a step: a view that the next call of another epoch changes. */
+  /** The windows of a step. */
   indices(step: number): Int32Array {
     const epoch = this.epochOf(step);
-    if (epoch !== this.#epoch) this.#shuffle(epoch);
-    const at = ((step - 1) % this.batchesPerEpoch) * this.batch;
-    return this.#permutation.subarray(at, at + this.batch);
-  }
-
-  #shuffle(epoch: number): void {
-    for (let i = 0; i < this.#length; i++) this.#permutation[i] = i;
-    new Random(this.#seed, epoch).shuffle(this.#permutation);
-    this.#epoch = epoch;
+    if (epoch !== this.#epoch) {
+      this.#order = this.#windows.order(this.#seed, epoch);
+      this.#epoch = epoch;
+    }
+    const at = ((step - 1) % this.#batchesPerEpoch) * this.#batch;
+    return this.#order.subarray(at, at + this.#batch);
   }
 }
 

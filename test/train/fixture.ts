@@ -45,6 +45,10 @@ export class MemoryWindows implements Windows {
     });
   }
 
+  order(seed: number, epoch: number): Int32Array {
+    return new Random(seed, epoch + 1).shuffle(Int32Array.from(this.targets[0], (_, i) => i));
+  }
+
   labels(horizon: number): Int32Array {
     return this.targets[horizon];
   }
