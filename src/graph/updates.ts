@@ -30,7 +30,11 @@ export function copyReshapedStates(graph: Graph): Graph {
  * reads of old contents are done) for those that cannot. Changes `graph`, which the planner owns.
  */
 export function materialiseUpdates(graph: Graph): Graph {
-  // A value that lies in a state must be saved before any buffer is overwritten at the end.
+  // What lies in a state and is wanted after the run must be saved before buffers are overwritten.
+  for (const [name, tensor] of graph.outputs) {
+    if (tensor.node.operation === STATE && graph.updates.has(sourceName(tensor)!))
+      graph.outputs.set(name, copy(name, tensor));
+  }
   for (const [name, value] of graph.updates) {
     if (memoryRoot(value).node.operation === STATE) graph.updates.set(name, copy(name, value));
   }
@@ -100,13 +104,9 @@ function mayOverwrite(node: Node, result: number, name: string): boolean {
 
 function copy(name: string, value: Tensor): Tensor {
   if (value.dtype !== 'f32') {
-    throw new FlashbookError(
-      'SHAPE',
-      `update of '${name}': a value of dtype ${value.dtype} must be computed, not copied`,
-      {
-        name,
-      },
-    );
+    throw new FlashbookError('SHAPE', `'${name}': a tensor of dtype ${value.dtype} cannot be copied out of a state`, {
+      name,
+    });
   }
   return scale(value, 1);
 }

@@ -56,6 +56,8 @@ export interface OperationCase {
    * (default: the largest finite |reference|). Default 8.
    */
   ulps?: number;
+  /** The bound is a multiple of each element's own size instead. */
+  relative?: boolean;
 }
 
 /** A graph whose inputs are x0, x1 … and whose outputs are y0, y1 …, with the values of the inputs. */
@@ -97,6 +99,7 @@ function unary(operation: string, apply: (x: Tensor) => Tensor, specials: boolea
     inputs: [{ shape: [5, 39], values }],
     apply: ([x]) => [apply(x)],
     differentiable: false,
+    relative: true,
     ulps,
   });
   return [...rows, extreme('wide'), ...(specials ? [extreme('special')] : [])];
@@ -138,6 +141,7 @@ function binary(operation: string, apply: (a: Tensor, b: Tensor) => Tensor): Ope
     ],
     apply: ([x, y]) => [apply(x, y)],
     differentiable: false,
+    relative: true,
   };
   return [...rows, special];
 }
@@ -150,6 +154,7 @@ function elementwiseGradient(operation: string, ulps?: number): OperationCase[] 
     inputs: [{ shape }, { shape, values }],
     apply: raw(operation),
     differentiable: false,
+    relative: values === 'wide',
     ulps,
   });
   return [...RAGGED.map(({ shape }) => make(shape, 'normal')), make([5, 39], 'wide')];
@@ -539,6 +544,7 @@ function standardizes(): OperationCase[] {
     inputs: [{ shape: [2, 7, 37], values }, { shape: [37] }, { shape: [37], values: 'positive' }],
     apply: ([x, mean, inverseStd]) => [standardize(x, mean, inverseStd, { clip: 2.5 })],
     differentiable: false,
+    relative: values === 'special',
   }));
 }
 
