@@ -22,7 +22,8 @@ export interface StepCall {
   kernel: string;
   /** null: an absent optional operand. */
   inputs: (StepOperand | null)[];
-  outputs: { shape: number[]; dtype?: DType }[];
+  /** inPlaceOf: the output is the tensor of that input. */
+  outputs: { shape: number[]; dtype?: DType; inPlaceOf?: number }[];
   attrs?: Record<string, PlanAttribute>;
 }
 
@@ -65,7 +66,9 @@ export function oneStepPlan(call: StepCall): { spec: PlanSpec; states: StateSpec
     arenaInputs.push(operand.data);
     return tensors.length - 1;
   });
-  const outputs = call.outputs.map(({ shape, dtype = 'f32' }, i) => place(`output${i}`, dtype, shape));
+  const outputs = call.outputs.map(({ shape, dtype = 'f32', inPlaceOf }, i) =>
+    inPlaceOf === undefined ? place(`output${i}`, dtype, shape) : inputs[inPlaceOf],
+  );
   const spec: PlanSpec = {
     version: 1,
     arenaBytes,

@@ -3,6 +3,10 @@
 
 namespace flashbook {
 
+// attention
+std::unique_ptr<Step> bind_attention(BindContext&);
+std::unique_ptr<Step> bind_attention_grad(BindContext&);
+
 // dropout
 std::unique_ptr<Step> bind_dropout(BindContext&);
 
@@ -55,6 +59,10 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
+    // attention
+    {"attention", bind_attention},
+    {"attention_grad", bind_attention_grad},
+
     // dropout
     {"dropout", bind_dropout},
 
