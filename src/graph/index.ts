@@ -55,5 +55,7 @@ export { sumSquares } from './ops/sum-squares.js';
 export { fuseLinear } from './passes/fuse-linear.js';
 export { readRowsOnly } from './passes/read-rows-only.js';
 export { type CompileOptions, compilePlan, type Pass } from './plan.js';
+export { printGraph } from './print.js';
 export { type Interpretation, type InterpretOptions, interpret } from './reference.js';
 export { countUses, liveNodes, type Rewriter, type Rule, rewriteGraph, withoutDeadCode } from './rewrite.js';
+export { type GraphStatistics, graphStatistics, type OperationStatistics } from './statistics.js';

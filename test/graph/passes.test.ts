@@ -1,0 +1,227 @@
+import { describe, expect, test } from 'vitest';
+import {
+  attention,
+  differentiate,
+  dropout,
+  fuseLinear,
+  Graph,
+  gelu,
+  graphStatistics,
+  interpret,
+  layerNorm,
+  linear,
+  printGraph,
+  qlinear,
+  readRowsOnly,
+  relu,
+  rewriteGraph,
+  selectStep,
+  softmax,
+  sumSquares,
+  type Tensor,
+  withoutDeadCode,
+} from '../../src/graph/index.js';
+import { fill } from './values.js';
+
+const kernels = (graph: Graph) =>
+  graph.nodes.map((node) => node.operation.name).filter((name) => name !== 'input' && name !== 'state');
+
+/** Random contents for every input and state of a graph. */
+function contents(graph: Graph): { inputs: Record<string, Float64Array>; state: Record<string, Float64Array> } {
+  const values = (tensors: Iterable<[string, Tensor]>) =>
+    Object.fromEntries(
+      [...tensors].map(([name, { shape, dtype }], i) => {
+        const size = shape.reduce((a, b) => a * b, 1);
+        return [name, fill(dtype === 'i8' ? 'int8' : dtype === 'u32' ? [3, 4, 5, 0] : 'normal', size, i + 10)];
+      }),
+    );
+  return {
+    inputs: values(graph.inputs),
+    state: values([...graph.states].map(([name, { tensor }]): [string, Tensor] => [name, tensor])),
+  };
+}
+
+function expectEqual(a: Graph, b: Graph): void {
+  const given = contents(a);
+  const first = interpret(a, given);
+  const second = interpret(b, given);
+  for (const name of a.outputs.keys()) expect(second.outputs[name].data).toEqual(first.outputs[name].data);
+  for (const name of a.updates.keys()) expect(second.updates[name].data).toEqual(first.updates[name].data);
+}
+
+/** x (4, 6) through linear, then `build`. */
+function linearGraph(build: (y: Tensor, x: Tensor, graph: Graph) => Tensor | Tensor[]): Graph {
+  const graph = new Graph();
+  const x = graph.input('x', [4, 6]);
+  const y = linear(x, graph.state('w', [6, 6]), graph.state('b', [6]));
+  for (const [i, result] of [build(y, x, graph)].flat().entries()) graph.output(`y${i}`, result);
+  return graph;
+}
+
+describe('fuseLinear', () => {
+  test.each([
+    ['an activation', ['linear'], (y: Tensor) => gelu(y)],
+    ['a residual on the left', ['linear'], (y: Tensor, x: Tensor) => x.add(y)],
+    ['a residual on the right', ['linear'], (y: Tensor, x: Tensor) => y.add(x)],
+    ['an activation, then a residual', ['linear'], (y: Tensor, x: Tensor) => x.add(relu(y))],
+    ['only the first of two activations', ['linear', 'relu'], (y: Tensor) => relu(gelu(y))],
+    ['no activation after a residual', ['linear', 'gelu'], (y: Tensor, x: Tensor) => gelu(x.add(y))],
+    ['only one of two residuals', ['linear', 'add'], (y: Tensor, x: Tensor) => x.add(y).add(x)],
+    ['nothing that has another reader', ['linear', 'gelu', 'add'], (y: Tensor) => gelu(y).add(y)],
+    ['nothing that is a result itself', ['linear', 'gelu'], (y: Tensor) => [y, gelu(y)]],
+    ['no sum with itself', ['linear', 'add'], (y: Tensor) => y.add(y)],
+    ['no repeated operand', ['linear', 'add'], (y: Tensor, _: Tensor, g: Graph) => y.add(g.state('b', [6]))],
+  ])('fuses %s', (_, expected, build) => {
+    const graph = linearGraph(build as (y: Tensor, x: Tensor, graph: Graph) => Tensor | Tensor[]);
+    const fused = fuseLinear(graph);
+    expect(kernels(fused)).toEqual(expected);
+    expectEqual(graph, fused);
+  });
+
+  test('fuses into qlinear too', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [4, 6]);
+    graph.output('y', x.add(gelu(qlinear(x, graph.state('wq', [6, 6], 'i8'), graph.state('scale', [6])))));
+    const fused = fuseLinear(graph);
+    expect(kernels(fused)).toEqual(['qlinear']);
+    expectEqual(graph, fused);
+  });
+
+  test('keeps gradients as they are', () => {
+    const graph = linearGraph((y, x) => sumSquares(x.add(relu(y))));
+    const w = graph.state('w2', [6, 6], 'f32', { trainable: true });
+    const loss = sumSquares(relu(linear(graph.inputs.get('x')!, w)));
+    graph.output('loss', loss);
+    graph.output('gradient', differentiate(graph, loss).get('w2')!);
+    const fused = fuseLinear(graph);
+    expect(kernels(fused).filter((name) => name === 'relu')).toEqual([]);
+    expectEqual(graph, fused);
+  });
+});
+
+/** Two pre-norm layers over (2, 5, 8), then the last step. */
+function encoder({ index = -1, causal = true, p = 0 } = {}): Graph {
+  const graph = new Graph();
+  const rng = graph.input('rng', [4], 'u32');
+  const state = (name: string, ...shape: number[]) => graph.state(name, shape, 'f32', { trainable: true });
+  let x = graph.input('x', [2, 5, 8]);
+  for (const layer of ['a', 'b']) {
+    const norm = layerNorm(x, state(`${layer}.gamma`, 8), state(`${layer}.beta`, 8));
+    const mixed = attention(linear(norm, state(`${layer}.qkv`, 24, 8)), { heads: 2, causal });
+    const projected = linear(mixed, state(`${layer}.projection`, 8, 8), state(`${layer}.bias`, 8));
+    x = x.add(p > 0 ? dropout(projected, rng, { p }) : projected);
+    x = x.add(linear(gelu(linear(x, state(`${layer}.expand`, 16, 8))), state(`${layer}.contract`, 8, 16)));
+  }
+  graph.output('y', selectStep(softmax(x), index));
+  return graph;
+}
+
+describe('readRowsOnly', () => {
+  test.each([true, false])('computes one row of the last layer (causal %s)', (causal) => {
+    const graph = encoder({ causal });
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    const attentions = rows.nodes.filter((node) => node.operation.name === 'attention');
+    expect(attentions.map((node) => node.attrs.queries)).toEqual(['all', 'last']);
+    expect(kernels(rows).length).toBeLessThanOrEqual(kernels(graph).length + 2);
+    expect(graphStatistics(rows).flops).toBeLessThan(0.8 * graphStatistics(graph).flops);
+  });
+
+  test('stops at attention for another step than the last', () => {
+    const graph = encoder({ index: 2 });
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    expect(rows.nodes.filter((node) => node.attrs.queries === 'last')).toEqual([]);
+    expect(graphStatistics(rows).flops).toBeLessThan(graphStatistics(graph).flops);
+  });
+
+  test('moves through dropout only when told to', () => {
+    const graph = encoder({ p: 0.5 });
+    const kept = readRowsOnly(graph);
+    expectEqual(graph, kept);
+    expect(kept.nodes.filter((node) => node.attrs.queries === 'last')).toEqual([]);
+    const moved = readRowsOnly(graph, { throughDropout: true });
+    expect(moved.nodes.filter((node) => node.attrs.queries === 'last')).toHaveLength(1);
+  });
+
+  test('computes nothing twice that is needed in full', () => {
+    const graph = encoder();
+    const x = graph.outputs.get('y')!.node.inputs[0]!;
+    graph.output('all', x);
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    expect(kernels(rows)).toEqual(kernels(graph));
+  });
+
+  test('leaves a second operand that has steps of its own', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [2, 5, 8]);
+    graph.output('y', selectStep(relu(x.add(graph.state('positions', [5, 8]))), -1));
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    expect(kernels(rows)).toEqual(['add', 'select_step', 'relu']);
+  });
+
+  test('serves two selects of one tensor', () => {
+    const graph = new Graph();
+    const x = gelu(graph.input('x', [2, 5, 8]));
+    graph.output('first', selectStep(x, 0));
+    graph.output('last', selectStep(x, -1));
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    expect(kernels(rows)).toEqual(['select_step', 'gelu', 'select_step', 'gelu']);
+  });
+});
+
+describe('rewriting', () => {
+  test('withoutDeadCode keeps inputs and drops unused nodes and states', () => {
+    const graph = linearGraph((y) => y);
+    graph.state('unused', [3]);
+    gelu(graph.input('spare', [2]));
+    const clean = withoutDeadCode(graph);
+    expect([...clean.inputs.keys()]).toEqual(['x', 'spare']);
+    expect([...clean.states.keys()]).toEqual(['w', 'b']);
+    expect(kernels(clean)).toEqual(['linear']);
+  });
+
+  test('a rule replaces nodes and drops the states that only they read', () => {
+    const graph = linearGraph((y) => relu(y));
+    const replaced = rewriteGraph(graph, (node, rewriter) => {
+      if (node.operation.name !== 'linear') return undefined;
+      const [x, , bias] = node.inputs.map((input) => input && rewriter.get(input));
+      const wq = rewriter.target.state('w.q', [6, 6], 'i8');
+      return [qlinear(x!, wq, rewriter.target.state('w.scale', [6]), bias)];
+    });
+    expect(kernels(replaced)).toEqual(['qlinear', 'relu']);
+    expect([...replaced.states.keys()].sort()).toEqual(['b', 'w.q', 'w.scale']);
+    expect(kernels(graph)).toEqual(['linear', 'relu']);
+  });
+
+  test('streams of random operations made after a pass stay apart from those before', () => {
+    const graph = encoder({ p: 0.5 });
+    const copy = withoutDeadCode(graph);
+    expect(copy.nextStream()).toBe(2);
+  });
+});
+
+describe('statistics and text', () => {
+  test('counts a linear layer: two flops a product', () => {
+    const { flops, operations } = graphStatistics(linearGraph((y) => y));
+    expect(flops).toBe(2 * 4 * 6 * 6);
+    expect(operations).toEqual([{ operation: 'linear', count: 1, flops: 288, share: 1 }]);
+  });
+
+  test('prints one line a node', () => {
+    expect(printGraph(linearGraph((y) => gelu(y)))).toBe(
+      [
+        'input x: f32 (4, 6)',
+        'state w: f32 (6, 6)',
+        'state b: f32 (6)',
+        '%3 = linear(x, w, b, –) {activation: none}: f32 (4, 6)',
+        '%4 = gelu(%3): f32 (4, 6)',
+        'output y0 = %4',
+        '',
+      ].join('\n'),
+    );
+  });
+});

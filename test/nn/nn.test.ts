@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { Graph, interpret } from '../../src/graph/index.js';
+import {
+  addPositions,
+  ClassifierHead,
+  Dropout,
+  EncoderLayer,
+  initialise,
+  LayerNorm,
+  Linear,
+  Module,
+  SelfAttention,
+  sinusoidalPositions,
+} from '../../src/nn/index.js';
+
+const LAYER = { width: 8, heads: 2, feedForward: 16, dropout: 0.1, causal: true };
+
+class Stack extends Module {
+  readonly layers = this.children('encoder', [new EncoderLayer(LAYER), new EncoderLayer(LAYER)]);
+}
+
+describe('Module', () => {
+  test('names parameters by their place', () => {
+    const names = new Stack().parameters().map((parameter) => parameter.name);
+    expect(names.slice(0, 6)).toEqual([
+      'encoder.0.norm1.weight',
+      'encoder.0.norm1.bias',
+      'encoder.0.attention.qkv.weight',
+      'encoder.0.attention.qkv.bias',
+      'encoder.0.attention.projection.weight',
+      'encoder.0.attention.projection.bias',
+    ]);
+    expect(new Set(names).size).toBe(24);
+  });
+
+  test('refuses two parts of one name, and a part of two models', () => {
+    const shared = new Linear(2, 2);
+    class Twice extends Module {
+      readonly a = this.child('a', shared);
+      readonly b = this.child('b', shared);
+    }
+    class SameName extends Module {
+      readonly a = this.child('a', new Linear(2, 2));
+      readonly b = this.child('a', new Linear(2, 2));
+    }
+    expect(() => new Twice()).toThrow("module 'b' is already a part of 'a'");
+    expect(() => new SameName()).toThrow("already has a part 'a'");
+  });
+
+  test('decays weights, but neither biases nor norms', () => {
+    for (const { name, decay } of new EncoderLayer(LAYER).parameters()) {
+      expect(decay, name).toBe(name.endsWith('weight') && !name.startsWith('norm'));
+    }
+  });
+});
+
+describe('initialise', () => {
+  test('repeats from the seed and differs between seeds and parameters', () => {
+    const a = initialise(new Stack(), 5);
+    expect(initialise(new Stack(), 5)).toEqual(a);
+    const other = initialise(new Stack(), 6);
+    const name = 'encoder.0.attention.qkv.weight';
+    expect(other.get(name)).not.toEqual(a.get(name));
+    expect(a.get('encoder.1.attention.qkv.weight')).not.toEqual(a.get(name));
+  });
+
+  test('a module gives the same values whatever else the model holds', () => {
+    class Alone extends Module {
+      readonly layers = this.children('encoder', [new EncoderLayer(LAYER)]);
+    }
+    const name = 'encoder.0.feedForward.expand.weight';
+    expect(initialise(new Alone(), 5).get(name)).toEqual(initialise(new Stack(), 5).get(name));
+  });
+
+  test('starts as PyTorch does: bounds, and variance of a uniform distribution within 5 %', () => {
+    const values = initialise(new EncoderLayer({ ...LAYER, width: 64, feedForward: 256 }), 1);
+    const check = (name: string, bound: number) => {
+      const array = values.get(name)!;
+      expect(Math.max(...array.map(Math.abs)), name).toBeLessThanOrEqual(Math.fround(bound));
+      const variance = array.reduce((sum, x) => sum + x * x, 0) / array.length;
+      expect(variance / (bound ** 2 / 3), name).toBeCloseTo(1, 1);
+    };
+    check('attention.qkv.weight', Math.sqrt(6 / (64 + 192)));
+    check('attention.projection.weight', 1 / 8);
+    check('feedForward.expand.weight', 1 / 8);
+    check('feedForward.contract.weight', 1 / 16);
+    expect(values.get('attention.qkv.bias')!.every((x) => x === 0)).toBe(true);
+    expect(values.get('norm1.weight')!.every((x) => x === 1)).toBe(true);
+    expect(() => initialise(new Linear(1, 1), -1)).toThrow('expected a non-negative safe integer for seed');
+  });
+});
+
+describe('modules', () => {
+  test('positions: sine and cosine of t / 10000^(2i/width)', () => {
+    const positions = sinusoidalPositions(3, 4);
+    expect([...positions.slice(0, 4)]).toEqual([0, 1, 0, 1]);
+    expect(positions[4]).toBe(Math.fround(Math.sin(1)));
+    expect(positions[5]).toBe(Math.fround(Math.cos(1)));
+    expect(positions[2 * 4 + 2]).toBe(Math.fround(Math.sin(2 / 100)));
+    const graph = new Graph();
+    graph.output('y', addPositions(graph.input('x', [2, 3, 4])));
+    const { y } = interpret(graph, { inputs: { x: new Array(24).fill(1) } }).outputs;
+    expect(y.data[12 + 4]).toBe(1 + positions[4]);
+  });
+
+  test('dropout is there in training alone', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [4]);
+    const rng = graph.input('rng', [4], 'u32');
+    expect(new Dropout(0.5).forward(x)).toBe(x);
+    expect(new Dropout(0).forward(x, { rng })).toBe(x);
+    expect(new Dropout(0.5).forward(x, { rng }).node.operation.name).toBe('dropout');
+    expect(() => new Dropout(1)).toThrow('for dropout');
+  });
+
+  test('every dropout of a graph has its own stream', () => {
+    const graph = new Graph();
+    const rng = graph.input('rng', [4], 'u32');
+    new EncoderLayer(LAYER).forward(graph.input('x', [1, 3, 8]), { rng });
+    const streams = graph.nodes.filter((node) => node.operation.name === 'dropout').map((node) => node.attrs.stream);
+    expect(streams).toEqual([0, 1, 2]);
+  });
+
+  test('causal attention does not see the future', () => {
+    const model = new EncoderLayer(LAYER);
+    const graph = new Graph();
+    graph.output('y', model.forward(graph.input('x', [1, 5, 8])));
+    const state = Object.fromEntries(initialise(model, 3));
+    const x = Float64Array.from({ length: 40 }, (_, i) => Math.cos(i));
+    const changed = x.map((value, i) => (i >= 24 ? -value + 0.3 : value));
+    const before = interpret(graph, { inputs: { x }, state }).outputs.y.data;
+    const after = interpret(graph, { inputs: { x: changed }, state }).outputs.y.data;
+    expect(after.slice(0, 24)).toEqual(before.slice(0, 24));
+    expect(after.slice(24)).not.toEqual(before.slice(24));
+  });
+
+  test('sizes are checked', () => {
+    expect(() => new SelfAttention(10, 4, true)).toThrow('a multiple of heads = 4');
+    const graph = new Graph();
+    expect(() => new LayerNorm(4).forward(graph.input('x', [2, 3]))).toThrow('layer_norm');
+  });
+
+  test('a head of hidden sizes 64 and 32 over 128 has 10,627 parameters', () => {
+    expect(new ClassifierHead(128, [64, 32], 3, 0.1).parameterCount()).toBe(10_627);
+  });
+});
