@@ -2,7 +2,7 @@
  * What an operation's ONNX rule may call. The exporter implements it; the rules use operators of opset 17 alone, so that
  * any runtime loads the file.
  */
-export type OnnxDType = 'f32' | 'i64' | 'i32' | 'i8' | 'bool';
+export type OnnxDType = 'f32' | 'i64' | 'i32' | 'i8' | 'u8' | 'bool';
 
 export interface OnnxAttributes {
   readonly [name: string]: number | string | readonly number[];
@@ -16,7 +16,7 @@ export interface OnnxBuilder {
 }
 
 /** ONNX's numbers for element types (TensorProto.DataType), as Cast wants them. */
-export const ONNX_TYPE: Readonly<Record<OnnxDType, number>> = { f32: 1, i8: 3, i32: 6, i64: 7, bool: 9 };
+export const ONNX_TYPE: Readonly<Record<OnnxDType, number>> = { f32: 1, u8: 2, i8: 3, i32: 6, i64: 7, bool: 9 };
 
 /** A float32 scalar. */
 export function onnxScalar(builder: OnnxBuilder, name: string, value: number): string {

@@ -45,17 +45,12 @@ export interface TrainResult {
  *   ABORTED  the signal fired; with `checkpoint` the state is saved.
  */
 export async function train(model: TrainableModel, options: TrainOptions): Promise<TrainResult> {
-  const owned: Owned[] = [];
+  const run = new TrainingRun(model, resolveOptions(options));
   try {
-    return await new TrainingRun(model, resolveOptions(options), owned).go();
+    return await run.go();
   } finally {
-    for (const each of owned.reverse()) each.dispose();
+    run.dispose();
   }
-}
-
-/** What a run holds natively; disposed in reverse order when it ends, also when it could not begin. */
-interface Owned {
-  dispose(): void;
 }
 
 class TrainingRun {
@@ -72,6 +67,7 @@ class TrainingRun {
   readonly #evaluator: Evaluator;
   readonly #order: BatchOrder;
   readonly #early: EarlyStopping;
+  readonly #disposables: { dispose(): void }[] = [];
 
   // Two sets of batch buffers: one is being filled while the other's step runs.
   readonly #x: [Float32Array, Float32Array];
@@ -89,11 +85,7 @@ class TrainingRun {
   #log: RunLog | undefined;
   #savedAt = 0;
 
-  constructor(model: TrainableModel, options: ResolvedOptions, owned: Owned[]) {
-    const own = <T extends Owned>(each: T): T => {
-      owned.push(each);
-      return each;
-    };
+  constructor(model: TrainableModel, options: ResolvedOptions) {
     this.#options = options;
     const { train, validation, seed, batch, device } = options;
     const shape = { batch, steps: train.steps, columns: train.columns };
@@ -110,15 +102,15 @@ class TrainingRun {
     this.#trained = this.#parameters.filter(({ name }) => training.trained.includes(name));
     const graphs = [training.graph, evaluation.graph];
     const specs = [...stateSpecs(...graphs), ...options.optimizer.states(this.#trained)];
-    this.#state = own(device.createState(specs));
+    this.#state = this.#own(device.createState(specs));
     const fixed = constants(...graphs);
     this.#savedBuffers = specs.map(({ name }) => name).filter((name) => !fixed.has(name) && !isGradient(name));
     fillConstants(this.#state, graphs);
     fillParameters(this.#state, this.#parameters, initialWeights(model, options));
 
-    this.#gradients = own(device.createPlan(training.compile(), this.#state));
-    this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
-    this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#state)), {
+    this.#gradients = this.#own(device.createPlan(training.compile(), this.#state));
+    this.#optimizer = this.#own(options.optimizer.bind(device, this.#state, this.#trained));
+    this.#evaluator = new Evaluator(this.#own(device.createPlan(evaluation.compile(), this.#state)), {
       windows: validation,
       rows: evenlySpaced(validation.length, options.maxValidationWindows),
       batch: Math.min(batch, validation.length),
@@ -142,10 +134,8 @@ class TrainingRun {
 
   async go(): Promise<TrainResult> {
     const { steps, log, clock, evaluateEvery, signal } = this.#options;
-    const resumed = await this.#resume();
+    await this.#resume();
     this.#clock = new TrainClock(clock, { step: this.#step, total: steps, evaluateEvery });
-    // A place that cannot be written is found now, not after hours of work.
-    if (!resumed) await this.#save();
     this.#savedAt = clock();
     if (log !== undefined) this.#log = await RunLog.open(log, this.#configuration, this.#history);
 
@@ -161,6 +151,10 @@ class TrainingRun {
     return this.#finish();
   }
 
+  dispose(): void {
+    for (const owned of this.#disposables.reverse()) owned.dispose();
+  }
+
   async #makeStep(): Promise<void> {
     const { steps, schedule, onProgress } = this.#options;
     const step = this.#step + 1;
@@ -171,11 +165,8 @@ class TrainingRun {
     const outputs = [...this.#logits, this.#loss];
 
     const running = this.#gradients.run(inputs, outputs);
-    try {
-      if (step < steps) this.#gather(step + 1);
-    } finally {
-      await running;
-    }
+    if (step < steps) this.#gather(step + 1);
+    await running;
     const loss = this.#loss[0];
     if (!Number.isFinite(loss)) throw this.#numericError(step, loss);
 
@@ -299,12 +290,11 @@ class TrainingRun {
     this.#savedAt = clock();
   }
 
-  /** Takes over the saved run, if there is one to go on from. */
-  async #resume(): Promise<boolean> {
+  async #resume(): Promise<void> {
     const { checkpoint, resume } = this.#options;
-    if (!resume || checkpoint === undefined) return false;
+    if (!resume || checkpoint === undefined) return;
     const saved = await loadRun(checkpoint, this.#configuration, this.#state, this.#savedBuffers, this.#parameters);
-    if (saved === undefined) return false;
+    if (saved === undefined) return;
     const { progress, best } = saved;
     this.#best = best;
     this.#early.restore(progress.early);
@@ -312,7 +302,6 @@ class TrainingRun {
     this.#step = progress.step;
     this.#evaluatedStep = progress.evaluatedStep;
     this.#secondsBefore = progress.seconds;
-    return true;
   }
 
   #progress(phase: TrainProgress['phase']): TrainProgress {
@@ -344,6 +333,11 @@ class TrainingRun {
 
   #seconds(): number {
     return this.#secondsBefore + this.#clock.seconds();
+  }
+
+  #own<T extends { dispose(): void }>(owned: T): T {
+    this.#disposables.push(owned);
+    return owned;
   }
 }
 

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { FlashbookError } from '../../core/errors.js';
+import type { OnnxBuilder } from '../../graph/onnx-lowering.js';
 import {
   type AttributeProto,
   AttributeType,
@@ -15,9 +17,6 @@ export type OnnxAttribute = number | string | readonly number[];
 /** Of the attributes used here, those that ONNX declares as float; any other number is an int. */
 const FLOAT_ATTRIBUTES = new Set(['epsilon', 'alpha', 'beta', 'value_float', 'value_floats']);
 
-/** Constants up to this many elements that are equal share one initializer. */
-const SHARED_ELEMENTS = 256;
-
 export interface OnnxModelInfo {
   name: string;
   docString: string;
@@ -31,7 +30,7 @@ export interface OnnxModelInfo {
  * Collects the nodes, initializers, inputs and outputs of an ONNX model and encodes it. A dimension is a number, or a name
  * for one that the caller of the model chooses.
  */
-export class OnnxModelBuilder {
+export class OnnxModelBuilder implements OnnxBuilder {
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
   readonly #inputs: ValueInfoProto[] = [];
@@ -70,7 +69,7 @@ export class OnnxModelBuilder {
     return results;
   }
 
-  /** Adds an initializer under a name made from `name` and returns it; small equal constants share one. */
+  /** Adds an initializer under a name made from `name` and returns it; equal constants share one. */
   constant(name: string, dtype: OnnxDTypeName, shape: readonly number[], data: ArrayLike<number>): string {
     const count = shape.reduce((product, size) => product * size, 1);
     if (data.length !== count) {
@@ -80,13 +79,13 @@ export class OnnxModelBuilder {
       );
     }
     const rawData = rawBytes(dtype, data);
-    const key =
-      count <= SHARED_ELEMENTS ? `${dtype}[${shape.join()}]${Buffer.from(rawData).toString('latin1')}` : undefined;
-    const known = key === undefined ? undefined : this.#shared.get(key);
+    const digest = createHash('sha256').update(rawData).digest('hex');
+    const key = `${dtype}[${shape.join()}] ${digest}`;
+    const known = this.#shared.get(key);
     if (known !== undefined) return known;
     const unique = this.#claim(this.#names.has(name) ? this.#unique(name) : name);
     this.#initializers.push({ name: unique, dataType: OnnxDType[dtype], dims: [...shape], rawData });
-    if (key !== undefined) this.#shared.set(key, unique);
+    this.#shared.set(key, unique);
     return unique;
   }
 

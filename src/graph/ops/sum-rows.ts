@@ -22,6 +22,7 @@ export const sumRowsOperation: Operation<Record<string, never>> = {
   onnx: (builder, { inputs: [x] }, [name]) =>
     builder.emit('ReduceSum', [name, builder.constant('axes', 'i64', [x.shape.length - 1], leadingAxes(x.shape))], {
       keepdims: 0,
+      noop_with_empty_axes: 1, // a single row
     }),
   flops: ([x]) => elements(x.shape),
 };

@@ -1,0 +1,10 @@
+/** Smaller models of the same meaning. */
+export {
+  dequantiseRows,
+  type QuantisedGraph,
+  type QuantisedLayer,
+  type QuantisedMatrix,
+  type QuantiseOptions,
+  quantiseLinear,
+  quantiseRows,
+} from './quantise.js';

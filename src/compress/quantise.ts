@@ -1,0 +1,155 @@
+import { FlashbookError } from '../core/errors.js';
+import { checkOptions, integer } from '../core/options.js';
+import { type Graph, qlinear, quantiseRow, rewriteGraph, sourceName, type Tensor } from '../graph/index.js';
+import type { TypedArray } from '../native/plan-spec.js';
+
+/** An int8 matrix (rows × columns, row-major) and the step of each row: w ≈ scales[row] · values. */
+export interface QuantisedMatrix {
+  values: Int8Array;
+  scales: Float32Array;
+}
+
+export interface QuantiseOptions {
+  /** Names of weights that stay float32. */
+  skip?: readonly string[];
+  /** Layers with fewer inputs stay float32: they cost little and lose most. Default 32. */
+  minimumInputs?: number;
+}
+
+/** What quantising did to one layer. */
+export interface QuantisedLayer {
+  /** Name of the weight. */
+  name: string;
+  rows: number;
+  columns: number;
+  /** The largest |w − scale · value| of the layer; at most half the largest scale. */
+  maxError: number;
+  /** Signal to quantisation noise, 10·log10(Σ w² / Σ (w − scale · value)²), in dB. */
+  signalToNoiseDb: number;
+}
+
+export interface QuantisedGraph {
+  graph: Graph;
+  /** Contents of every state buffer of the new graph for which content was given, quantised or unchanged. */
+  state: Map<string, TypedArray>;
+  layers: QuantisedLayer[];
+}
+
+/**
+ * Symmetric int8 for a weight matrix, one scale a row (output channel): scale = max|w| / 127,
+ * value = clamp(roundHalfEven(w · 127 / max|w|), ±127). The same function quantises activations, in every backend.
+ *
+ * @param weight row-major, rows × columns, finite.
+ */
+export function quantiseRows(weight: Float32Array, rows: number, columns: number): QuantisedMatrix {
+  if (weight.length !== rows * columns) {
+    throw new FlashbookError('SHAPE', `expected ${rows} × ${columns} weights but received ${weight.length}`);
+  }
+  const values = new Int8Array(weight.length);
+  const scales = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const start = row * columns;
+    scales[row] = quantiseRow(weight.subarray(start, start + columns), values.subarray(start, start + columns));
+    if (Number.isNaN(scales[row])) {
+      throw new FlashbookError('NUMERIC', `row ${row} of the weights holds NaN or infinity and cannot be quantised`, {
+        row,
+      });
+    }
+  }
+  return { values, scales };
+}
+
+/** The float32 matrix that a quantised one stands for. */
+export function dequantiseRows({ values, scales }: QuantisedMatrix): Float32Array {
+  const columns = values.length / scales.length;
+  return Float32Array.from(values, (value, i) => value * scales[Math.floor(i / columns)]);
+}
+
+/**
+ * Dynamic int8: every linear whose weight is a state buffer with content becomes a qlinear with int8 weights, one scale
+ * an output channel, and activations quantised row by row as they come. Biases, norms and everything else stay float32.
+ * The buffer `name` is replaced by `name.int8` and `name.scale`. The argument is left as it was.
+ *
+ * @param state contents of the graph's state buffers by name.
+ * @throws FlashbookError NUMERIC for NaN or infinity among the weights, OPTION for a name in `skip` that no linear has.
+ */
+export function quantiseLinear(
+  graph: Graph,
+  state: ReadonlyMap<string, TypedArray>,
+  options: QuantiseOptions = {},
+): QuantisedGraph {
+  checkOptions('quantiseLinear', options, ['skip', 'minimumInputs']);
+  const { skip = [], minimumInputs = 32 } = options;
+  integer('minimumInputs', minimumInputs, 1);
+  checkSkip(graph, skip);
+
+  const quantised = new Map<string, QuantisedMatrix>();
+  const layers: QuantisedLayer[] = [];
+  const rewritten = rewriteGraph(graph, (node, rewriter) => {
+    if (node.operation.name !== 'linear') return undefined;
+    const [x, w, bias, residual] = node.inputs as [Tensor, Tensor, Tensor | undefined, Tensor | undefined];
+    const name = sourceName(w);
+    const weight = name === undefined ? undefined : state.get(name);
+    const [rows, columns] = w.shape;
+    if (name === undefined || !(weight instanceof Float32Array)) return undefined;
+    if (skip.includes(name) || columns < minimumInputs) return undefined;
+
+    let matrix = quantised.get(name);
+    if (matrix === undefined) {
+      matrix = quantiseNamed(name, weight, rows, columns);
+      quantised.set(name, matrix);
+      layers.push(describeLayer(name, weight, matrix));
+    }
+    const { target } = rewriter;
+    const mapped = (tensor: Tensor | undefined) => tensor && rewriter.get(tensor);
+    const wq = target.state(`${name}.int8`, [rows, columns], 'i8');
+    const scale = target.state(`${name}.scale`, [rows]);
+    const activation = node.attrs.activation as 'none' | 'relu' | 'gelu';
+    return [qlinear(rewriter.get(x), wq, scale, mapped(bias), { activation, residual: mapped(residual) })];
+  });
+
+  const contents = new Map<string, TypedArray>();
+  for (const name of rewritten.states.keys()) {
+    const given = state.get(name);
+    if (given !== undefined) contents.set(name, given);
+  }
+  for (const [name, { values, scales }] of quantised) {
+    contents.set(`${name}.int8`, values);
+    contents.set(`${name}.scale`, scales);
+  }
+  return { graph: rewritten, state: contents, layers };
+}
+
+function quantiseNamed(name: string, weight: Float32Array, rows: number, columns: number): QuantisedMatrix {
+  try {
+    return quantiseRows(weight, rows, columns);
+  } catch (cause) {
+    const { code, message, details } = cause as FlashbookError;
+    throw new FlashbookError(code, `weight '${name}': ${message}`, { name, ...details }, { cause });
+  }
+}
+
+function describeLayer(name: string, weight: Float32Array, matrix: QuantisedMatrix): QuantisedLayer {
+  const rows = matrix.scales.length;
+  const columns = weight.length / rows;
+  let maxError = 0;
+  let signal = 0;
+  let noise = 0;
+  for (let i = 0; i < weight.length; i++) {
+    const error = weight[i] - matrix.values[i] * matrix.scales[Math.floor(i / columns)];
+    maxError = Math.max(maxError, Math.abs(error));
+    signal += weight[i] ** 2;
+    noise += error ** 2;
+  }
+  return { name, rows, columns, maxError, signalToNoiseDb: 10 * Math.log10(signal / noise) };
+}
+
+function checkSkip(graph: Graph, skip: readonly string[]): void {
+  for (const name of skip) {
+    const used = graph.nodes.some(
+      (node) => node.operation.name === 'linear' && node.inputs[1] && sourceName(node.inputs[1]) === name,
+    );
+    if (!used)
+      throw new FlashbookError('OPTION', `skip names '${name}', which is the weight of no linear layer`, { name });
+  }
+}

@@ -1,0 +1,245 @@
+import { type QuantiseOptions, quantiseLinear } from '../compress/quantise.js';
+import { FlashbookError, invalid } from '../core/errors.js';
+import { writeFileAtomic } from '../core/files.js';
+import { checkOptions, finite, integer, oneOf } from '../core/options.js';
+import {
+  compilePlan,
+  concat,
+  constants,
+  Graph,
+  interpret,
+  readRowsOnly,
+  standardize,
+  type Tensor,
+} from '../graph/index.js';
+import type { PlanSpec, TypedArray } from '../native/plan-spec.js';
+import { encodeArtefact } from './artefact-file.js';
+import { Manifest, type ModelCard, parseManifest } from './manifest.js';
+import { exportOnnx } from './onnx/export-graph.js';
+import { version } from './version.js';
+
+/** What an artefact can be made of: `PricePredictor` is one. */
+export interface ExportableModel {
+  readonly options: Readonly<Record<string, number | string | boolean>> & {
+    readonly steps: number;
+    readonly features: number;
+  };
+  parameters(): { name: string; shape: readonly number[] }[];
+  /** x (B, steps, features) → one (B, classes) tensor of logits a horizon. */
+  forward(x: Tensor): Tensor[];
+}
+
+export interface ArtefactOptions {
+  model: ExportableModel;
+  /** Trained parameters by name. */
+  parameters: ReadonlyMap<string, Float32Array>;
+  /** One mean and inverse standard deviation a feature; `clip` in standard deviations, default 10. */
+  scaler: { mean: Float32Array; inverseStd: Float32Array; clip?: number };
+  /** The feature set that makes the columns, stored as it is (JSON). */
+  featureSet: unknown;
+  /** Names of the columns, in order. */
+  featureNames: readonly string[];
+  /** The label definition, stored as it is (JSON). */
+  label: unknown;
+  horizons: readonly number[];
+  classes: readonly string[];
+  card: ModelCard;
+  /** Default 'f32'. 'int8': dynamic int8 linears, see `quantiseLinear`. */
+  precision?: 'f32' | 'int8';
+  /** For precision 'int8'. */
+  quantise?: QuantiseOptions;
+  /** Raw feature windows (n, steps, features) that are stored with their logits and predicted again at each load: 1 or 2. */
+  golden: Float32Array;
+  /** Batch sizes to make plans for. Default 1, 8, 32. */
+  batches?: readonly number[];
+}
+
+const OPTIONS = [
+  'model',
+  'parameters',
+  'scaler',
+  'featureSet',
+  'featureNames',
+  'label',
+  'horizons',
+  'classes',
+  'card',
+  'precision',
+  'quantise',
+  'golden',
+  'batches',
+] as const satisfies readonly (keyof ArtefactOptions)[];
+
+/**
+ * The largest accepted |difference| of golden logits when an artefact is loaded. int8: where a float32 sum lies next to a
+ * rounding boundary, backends that add in another order quantise an activation to the neighbouring value.
+ */
+const TOLERANCE = { f32: { native: 1e-4, onnx: 1e-4 }, int8: { native: 1e-2, onnx: 1e-2 } } as const;
+
+/** A traced, pass-run graph from raw windows `features` to `logits`, and the contents of its state buffers. */
+export interface InferenceGraph {
+  graph: Graph;
+  state: Map<string, TypedArray>;
+}
+
+/**
+ * Builds the bytes of a .fbk file from a trained model: standardise → model → all horizons' logits side by side, as plans for
+ * the native core, as ONNX, and with golden logits from the float64 reference interpreter.
+ *
+ * @throws FlashbookError OPTION, SHAPE or NUMERIC for options that do not fit the model.
+ */
+export async function buildArtefact(options: ArtefactOptions): Promise<Uint8Array> {
+  checkOptions('buildArtefact', options, OPTIONS);
+  const { model, featureSet, featureNames, label, horizons, classes, card, golden } = options;
+  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'int8']);
+  const batches = [...(options.batches ?? [1, 8, 32])].sort((a, b) => a - b);
+  for (const batch of batches) integer('batches', batch, 1, 4096);
+  checkNames(options);
+  const windows = goldenWindows(options);
+
+  const manifest = parseManifest(
+    Manifest,
+    {
+      producer: `flashbook ${version}`,
+      precision,
+      model: { kind: model.constructor.name, options: { ...model.options }, parameters: parameterCount(model) },
+      input: { name: 'features', steps: model.options.steps, features: [...featureNames] },
+      output: { name: 'logits', horizons: [...horizons], classes: [...classes] },
+      featureSet: featureSet as Manifest['featureSet'],
+      label: label as Manifest['label'],
+      scaler: { clip: clipOf(options) },
+      batches,
+      golden: { windows, tolerance: { ...TOLERANCE[precision] } },
+      card,
+    } satisfies Manifest,
+    'OPTION',
+    'artefact manifest',
+  );
+
+  const plans = new Map<number, PlanSpec>();
+  for (const batch of batches) plans.set(batch, compilePlan(inferenceGraph(options, batch).graph));
+  const { graph, state } = inferenceGraph(options, windows);
+  const used = new Map([...state].filter(([name]) => graph.states.has(name)));
+  const reference = interpret(graph, { inputs: { features: golden }, state: Object.fromEntries(used) });
+  return encodeArtefact({
+    manifest,
+    plans,
+    weights: new Map([...used].map(([name, data]) => [name, { shape: graph.states.get(name)!.tensor.shape, data }])),
+    onnx: modelOnnx(graph, used, manifest),
+    golden: { features: golden.slice(), logits: Float32Array.from(reference.outputs.logits.data) },
+  });
+}
+
+/** Builds an artefact and writes it whole or not at all; returns its size in bytes. */
+export async function writeArtefact(path: string, options: ArtefactOptions): Promise<number> {
+  const bytes = await buildArtefact(options);
+  await writeFileAtomic(path, bytes);
+  return bytes.length;
+}
+
+/** The graph that an artefact holds, for one batch size. */
+export function inferenceGraph(options: ArtefactOptions, batch: number): InferenceGraph {
+  const { model, parameters, scaler, precision = 'f32' } = options;
+  const { steps, features } = model.options;
+  const traced = new Graph();
+  const x = traced.input('features', [batch, steps, features]);
+  const mean = traced.state('scaler.mean', [features]);
+  const inverseStd = traced.state('scaler.inverseStd', [features]);
+  const logits = model.forward(standardize(x, mean, inverseStd, { clip: clipOf(options) }));
+  checkHeads(logits, batch, options);
+  traced.output('logits', concat(logits));
+
+  const graph = readRowsOnly(traced);
+  const state = new Map<string, TypedArray>([
+    ...constants(graph),
+    ...parameters,
+    ['scaler.mean', scaler.mean],
+    ['scaler.inverseStd', scaler.inverseStd],
+  ]);
+  checkState(graph, state);
+  return precision === 'int8' ? quantiseLinear(graph, state, options.quantise) : { graph, state };
+}
+
+function modelOnnx(graph: Graph, state: ReadonlyMap<string, TypedArray>, manifest: Manifest): Uint8Array {
+  const { input, output, card, precision } = manifest;
+  const classes = output.classes.join(', ');
+  return exportOnnx(graph, {
+    name: card.name,
+    docString: card.description ?? card.name,
+    producerVersion: version,
+    state,
+    docs: {
+      features: `Raw feature windows, oldest step first: (batch, ${input.steps}, ${input.features.length}); columns: ${input.features.join(', ')}`,
+      logits: `(batch, horizons × classes): for each of the horizons ${output.horizons.join(', ')} the logits of ${classes}`,
+    },
+    metadata: {
+      precision,
+      parameters: String(manifest.model.parameters),
+      label: JSON.stringify(manifest.label),
+      card: JSON.stringify(card),
+    },
+  });
+}
+
+function clipOf({ scaler }: ArtefactOptions): number {
+  return finite('scaler.clip', scaler.clip ?? 10, Number.MIN_VALUE);
+}
+
+function parameterCount(model: ExportableModel): number {
+  return model.parameters().reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+}
+
+function goldenWindows({ golden, model }: ArtefactOptions): number {
+  const windowLength = model.options.steps * model.options.features;
+  if (!(golden instanceof Float32Array) || golden.length === 0 || golden.length % windowLength !== 0) {
+    throw invalid('golden', `a Float32Array of one or two windows of ${windowLength} values`, golden, 'SHAPE');
+  }
+  checkFinite('golden windows', golden);
+  return golden.length / windowLength;
+}
+
+function checkNames({ model, featureNames, classes, horizons }: ArtefactOptions): void {
+  const { features } = model.options;
+  if (featureNames.length !== features) {
+    throw invalid('featureNames', `${features} names, as the model has inputs`, featureNames, 'SHAPE');
+  }
+  if (new Set(classes).size !== classes.length) throw invalid('classes', 'distinct names', classes);
+  for (const horizon of horizons) finite('horizons', horizon, Number.MIN_VALUE);
+}
+
+function checkHeads(logits: readonly Tensor[], batch: number, { horizons, classes }: ArtefactOptions): void {
+  const fits =
+    logits.length === horizons.length && logits.every(({ shape }) => shape[0] === batch && shape[1] === classes.length);
+  if (fits) return;
+  throw new FlashbookError(
+    'SHAPE',
+    `expected a model of ${horizons.length} horizons × ${classes.length} classes but it gives logits of shape ` +
+      logits.map(({ shape }) => `(${shape.join(', ')})`).join(', '),
+  );
+}
+
+/** Every state buffer of the graph has content of the right length, finite, and nothing is given that no model has. */
+function checkState(graph: Graph, state: ReadonlyMap<string, TypedArray>): void {
+  for (const [name, { tensor }] of graph.states) {
+    const data = state.get(name);
+    const elements = tensor.shape.reduce((product, size) => product * size, 1);
+    if (data === undefined) throw new FlashbookError('SHAPE', `the parameter '${name}' is missing`, { name });
+    if (!(data instanceof Float32Array) || data.length !== elements) {
+      throw invalid(
+        `parameter '${name}'`,
+        `Float32Array(${elements}) of shape (${tensor.shape.join(', ')})`,
+        data,
+        'SHAPE',
+      );
+    }
+    checkFinite(`parameter '${name}'`, data);
+  }
+  for (const name of state.keys()) {
+    if (!graph.states.has(name)) throw new FlashbookError('SHAPE', `the model has no parameter '${name}'`, { name });
+  }
+}
+
+function checkFinite(name: string, data: Float32Array): void {
+  const index = data.findIndex((value) => !Number.isFinite(value));
+  if (index >= 0) throw new FlashbookError('NUMERIC', `${name}: element ${index} is ${data[index]}`, { name, index });
+}

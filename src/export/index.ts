@@ -1,0 +1,19 @@
+/** Artefacts (.fbk), ONNX and safetensors: a trained model on disk. */
+export {
+  type ArtefactOptions,
+  buildArtefact,
+  type ExportableModel,
+  type InferenceGraph,
+  inferenceGraph,
+  writeArtefact,
+} from './artefact.js';
+export { Artefact } from './artefact-file.js';
+export type { Manifest, ModelCard } from './manifest.js';
+export { type ExportOnnxOptions, exportOnnx } from './onnx/export-graph.js';
+export {
+  readSafetensors,
+  type Safetensors,
+  type SafetensorsDType,
+  type StoredTensor,
+  writeSafetensors,
+} from './safetensors.js';

@@ -1,0 +1,96 @@
+import ort from 'onnxruntime-node';
+import { describe, expect, test } from 'vitest';
+import { exportOnnx } from '../../src/export/onnx/export-graph.js';
+import { dropout, Graph, interpret, matmul, OPERATIONS } from '../../src/graph/index.js';
+import type { TypedArray } from '../../src/native/plan-spec.js';
+import { CASES, type OperationCase, size } from '../graph/cases.js';
+import { fill } from '../graph/values.js';
+
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+
+/** The row with its first operand as the model's input and the others as initializers. */
+function model(row: OperationCase) {
+  const graph = new Graph();
+  const state = new Map<string, TypedArray>();
+  const inputs: Record<string, Float64Array> = {};
+  const tensors = row.inputs.map(({ shape, dtype = 'f32', values = 'normal' }, i) => {
+    const data = fill(values, size(shape), 1 + i);
+    if (i === 0) {
+      inputs.x0 = data;
+      return graph.input('x0', shape, dtype);
+    }
+    state.set(`x${i}`, ARRAYS[dtype].from(data));
+    return graph.state(`x${i}`, shape, dtype);
+  });
+  for (const [i, y] of row.apply(tensors).entries()) graph.output(`y${i}`, y);
+  return { graph, state, inputs };
+}
+
+async function runOnnx(bytes: Uint8Array, x: Float64Array, shape: readonly number[]) {
+  const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  const outputs = await session.run({ x0: new ort.Tensor('float32', Float32Array.from(x), [...shape]) });
+  await session.release();
+  return outputs;
+}
+
+const exportable = (row: OperationCase) =>
+  (row.inputs[0].dtype ?? 'f32') === 'f32' &&
+  !row.name.includes('aᵀ') && // its first axis is not the batch: refused, see below
+  model(row).graph.nodes.every(({ operation }) => operation.operands.length === 0 || operation.onnx !== undefined);
+
+describe('ONNX Runtime agrees with the reference interpreter', () => {
+  const rows = CASES.filter(exportable);
+
+  test('every operation that has an ONNX rule is in the table', () => {
+    const named = [...OPERATIONS.values()].filter(({ onnx }) => onnx !== undefined).map(({ name }) => name);
+    expect(named.length).toBeGreaterThan(12);
+    expect(named.filter((name) => !rows.some(({ operation }) => operation === name))).toEqual([]);
+  });
+
+  test.each(rows.map((row) => [`${row.operation}: ${row.name}`, row] as const))('%s', async (_, row) => {
+    const { graph, state, inputs } = model(row);
+    const { outputs } = interpret(graph, { inputs, state: Object.fromEntries(state) });
+    const bytes = exportOnnx(graph, { name: row.operation, docString: row.name, producerVersion: '0', state });
+    const results = await runOnnx(bytes, inputs.x0, row.inputs[0].shape);
+    for (const [name, expected] of Object.entries(outputs)) {
+      expect(results[name].dims).toEqual([...expected.shape]);
+      const received = results[name].data as Float32Array;
+      const scale = expected.data.reduce((max, v) => (Number.isFinite(v) ? Math.max(max, Math.abs(v)) : max), 1e-30);
+      for (let i = 0; i < received.length; i++) {
+        const wanted = Math.fround(expected.data[i]);
+        if (Number.isFinite(wanted))
+          expect(Math.abs(received[i] - wanted), `${name}[${i}]`).toBeLessThanOrEqual(scale * 2e-6);
+        // ONNX has no way to say NaN for a row with infinity at no cost: infinite or NaN it is.
+        else if (row.operation === 'qlinear') expect(received[i] - received[i], `${name}[${i}]`).toBeNaN();
+        else expect(received[i], `${name}[${i}]`).toBe(wanted);
+      }
+    }
+  });
+});
+
+describe('what has no ONNX form is refused by name', () => {
+  const info = { name: 'model', docString: '', producerVersion: '0' };
+
+  test('an operation without a rule', () => {
+    const graph = new Graph();
+    graph.output('y', dropout(graph.input('x', [2, 3]), graph.input('rng', [4], 'u32'), { p: 0.5 }));
+    expect(() => exportOnnx(graph, { ...info, state: new Map() })).toThrow(/the operation 'dropout' has no ONNX form/);
+  });
+
+  test('a result that ONNX does not give', () => {
+    const graph = new Graph();
+    const qkv = graph.input('qkv', [2, 3, 12]);
+    graph.output(
+      'lse',
+      graph.apply(OPERATIONS.get('attention')!, [qkv], { heads: 2, causal: true, queries: 'all' })[1],
+    );
+    expect(() => exportOnnx(graph, { ...info, state: new Map() })).toThrow(/does not give result 1 of 'attention'/);
+  });
+
+  test('a product whose first axis is no batch, and a state buffer without content', () => {
+    const graph = new Graph();
+    graph.output('y', matmul(graph.input('x', [2, 3]), graph.state('w', [2, 3]), { transA: true }));
+    expect(() => exportOnnx(graph, { ...info, state: new Map([['w', new Float32Array(6)]]) })).toThrow(/matmul: only/);
+    expect(() => exportOnnx(graph, { ...info, state: new Map() })).toThrow(/state buffer 'w' has no content/);
+  });
+});
