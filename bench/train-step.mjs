@@ -1,18 +1,18 @@
 // One training step of the price predictor, kernel by kernel, against the machine's measured FMA peak.
 //
-//   npm run build && node bench/train-step.mjs [--batch 64] [--steps 100] [--features 80] [--threads N] [--repeats 10] [--top 25]
+//   npm run build:native && node --import ./test/typescript-hooks.mjs bench/train-step.mjs [--batch 64] [--steps 100] [--features 80] [--threads N] [--repeats 10] [--top 25]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { constants, stateSpecs } from '../dist/graph/index.js';
-import { PricePredictor } from '../dist/models/index.js';
-import { cpu, runtimeInfo, setThreads } from '../dist/native/index.js';
-import { initialise } from '../dist/nn/index.js';
-import { adamW } from '../dist/optim/index.js';
-import { evaluationGraph, gradientGraph } from '../dist/train/index.js';
+import { constants, stateSpecs } from '../src/graph/index.js';
+import { PricePredictor } from '../src/models/index.js';
+import { cpu, runtimeInfo, setThreads } from '../src/native/index.js';
+import { initialise } from '../src/nn/index.js';
+import { adamW } from '../src/optim/index.js';
+import { evaluationGraph, gradientGraph } from '../src/train/index.js';
 
 const { values } = parseArgs({
   options: {
@@ -24,8 +24,9 @@ const { values } = parseArgs({
     top: { type: 'string', default: '25' },
   },
 });
-const number = (name) => Number(values[name]);
-const [batch, steps, features, threads, repeats] = ['batch', 'steps', 'features', 'threads', 'repeats'].map(number);
+const { batch, steps, features, threads, repeats, top } = /** @type {Record<keyof typeof values, number>} */ (
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]))
+);
 setThreads(threads);
 
 const model = new PricePredictor({ features, steps });
@@ -37,7 +38,8 @@ const parameters = model.parameters();
 
 const device = cpu();
 const state = device.createState([...stateSpecs(gradients.graph, evaluation.graph), ...optimizer.states(parameters)]);
-for (const [name, data] of [...constants(gradients.graph, evaluation.graph), ...initialise(model, 1)]) state.set(name, data);
+for (const [name, data] of [...constants(gradients.graph, evaluation.graph), ...initialise(model, 1)])
+  state.set(name, data);
 const gradientPlan = device.createPlan(gradients.compile(), state);
 const evaluationPlan = device.createPlan(evaluation.compile(), state);
 const update = optimizer.bind(device, state, parameters);
@@ -53,12 +55,20 @@ const rng = Uint32Array.of(1, 0, 1, 0);
 const logits = [0, 1, 2].map(() => new Float32Array(batch * 3));
 const loss = new Float32Array(1);
 
-const runs = {
-  gradients: () => gradientPlan.run([x, ...targets, rng], [...logits, loss]),
-  update: () => update.step({ step: 1, learningRate: 1e-4, gradients: async () => {} }),
-  evaluation: () => evaluationPlan.run([x], logits),
-};
-const plans = { gradients: [gradientPlan], update: update.plans, evaluation: [evaluationPlan] };
+/** @type {{ name: string, plans: readonly import('../src/native/index.js').Plan[], run: () => Promise<unknown> }[]} */
+const parts = [
+  {
+    name: 'gradients',
+    plans: [gradientPlan],
+    run: () => gradientPlan.run([x, ...targets, rng], [...logits, loss]),
+  },
+  {
+    name: 'update',
+    plans: update.plans,
+    run: () => update.step({ step: 1, learningRate: 1e-4, gradients: async () => {} }),
+  },
+  { name: 'evaluation', plans: [evaluationPlan], run: () => evaluationPlan.run([x], logits) },
+];
 
 const peak = measurePeak();
 console.log(`${runtimeInfo().cpu}, ${gradientPlan.isa}, ${threads} threads, FMA peak ${peak.toFixed(0)} GFLOP/s`);
@@ -66,33 +76,43 @@ console.log(`batch ${batch}, ${steps} steps, ${features} features, ${model.param
 const memory = gradientPlan.memory();
 console.log(`arena ${mebi(memory.arenaBytes)}, workspace ${mebi(memory.workspaceBytes)}, state ${mebi(state.bytes)}\n`);
 
-for (const [name, run] of Object.entries(runs)) {
+for (const { name, plans, run } of parts) {
   for (let i = 0; i < 3; i++) await run();
   const times = [];
-  for (const plan of plans[name]) plan.setProfiling(true);
+  /** @type {import('../src/native/index.js').StepProfile[]} each step's fastest run: other processes only ever add time */
+  let entries = [];
+  const cpuBefore = process.cpuUsage();
   for (let i = 0; i < repeats; i++) {
+    for (const plan of plans) plan.setProfiling(true);
     const start = performance.now();
     await run();
     times.push(performance.now() - start);
+    const profile = plans.flatMap((plan) => plan.profile());
+    entries = profile.map((step, s) => (step.nanoseconds < (entries[s]?.nanoseconds ?? Infinity) ? step : entries[s]));
   }
+  const { user, system } = process.cpuUsage(cpuBefore);
   times.sort((a, b) => a - b);
-  const entries = plans[name].flatMap((plan) => plan.profile());
   const flops = entries.reduce((sum, entry) => sum + entry.flops, 0);
   const median = times[times.length >> 1];
   const rate = flops / median / 1e6;
   console.log(
-    `${name}: ${median.toFixed(2)} ms a run (fastest ${times[0].toFixed(2)}), ${entries.length} steps, ` +
+    `${name}: ${median.toFixed(2)} ms a run (fastest ${times[0].toFixed(2)}, processor time ${((user + system) / repeats / 1e3).toFixed(2)}), ` +
+      `${entries.length} steps, ` +
       `${(flops / 1e9).toFixed(2)} GFLOP, ${rate.toFixed(1)} GFLOP/s = ${((100 * rate) / peak).toFixed(0)} % of peak`,
   );
   table(group(entries, ({ kernel }) => kernel));
   console.log();
   if (name === 'gradients') {
-    table(group(entries, ({ label }) => label).slice(0, number('top')));
+    table(group(entries, ({ label }) => label).slice(0, top));
     console.log();
   }
 }
 
-/** Sums of profile entries that share a key, the slowest first. */
+/**
+ * Sums of profile entries that share a key, the slowest first.
+ * @param {readonly import('../src/native/index.js').StepProfile[]} entries
+ * @param {(entry: import('../src/native/index.js').StepProfile) => string} keyOf
+ */
 function group(entries, keyOf) {
   const groups = new Map();
   for (const entry of entries) {
@@ -107,6 +127,7 @@ function group(entries, keyOf) {
   return [...groups.values()].sort((a, b) => b.ms - a.ms);
 }
 
+/** @param {ReturnType<typeof group>} rows */
 function table(rows) {
   const total = rows.reduce((sum, { ms }) => sum + ms, 0);
   const width = Math.max(...rows.map(({ key }) => key.length));
@@ -138,6 +159,7 @@ function measurePeak() {
   }
 }
 
+/** @param {number} bytes */
 function mebi(bytes) {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

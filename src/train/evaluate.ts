@@ -70,8 +70,11 @@ export class Evaluator {
     this.#gather(0);
     for (let b = 0; b < batches; b++) {
       const running = this.plan.run([this.#x], this.#logits);
-      if (b + 1 < batches) this.#gather(b + 1);
-      await running;
+      try {
+        if (b + 1 < batches) this.#gather(b + 1);
+      } finally {
+        await running;
+      }
       const count = Math.min(this.#batch, rows.length - b * this.#batch);
       for (const [h, sum] of sums.entries()) sum.add(this.#logits[h], this.#targets[b % 2][h], count, this.#classes[h]);
       onFraction?.((b + 1) / batches);

@@ -45,12 +45,17 @@ export interface TrainResult {
  *   ABORTED  the signal fired; with `checkpoint` the state is saved.
  */
 export async function train(model: TrainableModel, options: TrainOptions): Promise<TrainResult> {
-  const run = new TrainingRun(model, resolveOptions(options));
+  const owned: Owned[] = [];
   try {
-    return await run.go();
+    return await new TrainingRun(model, resolveOptions(options), owned).go();
   } finally {
-    run.dispose();
+    for (const each of owned.reverse()) each.dispose();
   }
+}
+
+/** What a run holds natively; disposed in reverse order when it ends, also when it could not begin. */
+interface Owned {
+  dispose(): void;
 }
 
 class TrainingRun {
@@ -67,7 +72,6 @@ class TrainingRun {
   readonly #evaluator: Evaluator;
   readonly #order: BatchOrder;
   readonly #early: EarlyStopping;
-  readonly #disposables: { dispose(): void }[] = [];
 
   // Two sets of batch buffers: one is being filled while the other's step runs.
   readonly #x: [Float32Array, Float32Array];
@@ -85,7 +89,11 @@ class TrainingRun {
   #log: RunLog | undefined;
   #savedAt = 0;
 
-  constructor(model: TrainableModel, options: ResolvedOptions) {
+  constructor(model: TrainableModel, options: ResolvedOptions, owned: Owned[]) {
+    const own = <T extends Owned>(each: T): T => {
+      owned.push(each);
+      return each;
+    };
     this.#options = options;
     const { train, validation, seed, batch, device } = options;
     const shape = { batch, steps: train.steps, columns: train.columns };
@@ -102,15 +110,15 @@ class TrainingRun {
     this.#trained = this.#parameters.filter(({ name }) => training.trained.includes(name));
     const graphs = [training.graph, evaluation.graph];
     const specs = [...stateSpecs(...graphs), ...options.optimizer.states(this.#trained)];
-    this.#state = this.#own(device.createState(specs));
+    this.#state = own(device.createState(specs));
     const fixed = constants(...graphs);
     this.#savedBuffers = specs.map(({ name }) => name).filter((name) => !fixed.has(name) && !isGradient(name));
     fillConstants(this.#state, graphs);
     fillParameters(this.#state, this.#parameters, initialWeights(model, options));
 
-    this.#gradients = this.#own(device.createPlan(training.compile(), this.#state));
-    this.#optimizer = this.#own(options.optimizer.bind(device, this.#state, this.#trained));
-    this.#evaluator = new Evaluator(this.#own(device.createPlan(evaluation.compile(), this.#state)), {
+    this.#gradients = own(device.createPlan(training.compile(), this.#state));
+    this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
+    this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#state)), {
       windows: validation,
       rows: evenlySpaced(validation.length, options.maxValidationWindows),
       batch: Math.min(batch, validation.length),
@@ -134,8 +142,10 @@ class TrainingRun {
 
   async go(): Promise<TrainResult> {
     const { steps, log, clock, evaluateEvery, signal } = this.#options;
-    await this.#resume();
+    const resumed = await this.#resume();
     this.#clock = new TrainClock(clock, { step: this.#step, total: steps, evaluateEvery });
+    // A place that cannot be written is found now, not after hours of work.
+    if (!resumed) await this.#save();
     this.#savedAt = clock();
     if (log !== undefined) this.#log = await RunLog.open(log, this.#configuration, this.#history);
 
@@ -151,10 +161,6 @@ class TrainingRun {
     return this.#finish();
   }
 
-  dispose(): void {
-    for (const owned of this.#disposables.reverse()) owned.dispose();
-  }
-
   async #makeStep(): Promise<void> {
     const { steps, schedule, onProgress } = this.#options;
     const step = this.#step + 1;
@@ -165,8 +171,11 @@ class TrainingRun {
     const outputs = [...this.#logits, this.#loss];
 
     const running = this.#gradients.run(inputs, outputs);
-    if (step < steps) this.#gather(step + 1);
-    await running;
+    try {
+      if (step < steps) this.#gather(step + 1);
+    } finally {
+      await running;
+    }
     const loss = this.#loss[0];
     if (!Number.isFinite(loss)) throw this.#numericError(step, loss);
 
@@ -290,11 +299,12 @@ class TrainingRun {
     this.#savedAt = clock();
   }
 
-  async #resume(): Promise<void> {
+  /** Takes over the saved run, if there is one to go on from. */
+  async #resume(): Promise<boolean> {
     const { checkpoint, resume } = this.#options;
-    if (!resume || checkpoint === undefined) return;
+    if (!resume || checkpoint === undefined) return false;
     const saved = await loadRun(checkpoint, this.#configuration, this.#state, this.#savedBuffers, this.#parameters);
-    if (saved === undefined) return;
+    if (saved === undefined) return false;
     const { progress, best } = saved;
     this.#best = best;
     this.#early.restore(progress.early);
@@ -302,6 +312,7 @@ class TrainingRun {
     this.#step = progress.step;
     this.#evaluatedStep = progress.evaluatedStep;
     this.#secondsBefore = progress.seconds;
+    return true;
   }
 
   #progress(phase: TrainProgress['phase']): TrainProgress {
@@ -333,11 +344,6 @@ class TrainingRun {
 
   #seconds(): number {
     return this.#secondsBefore + this.#clock.seconds();
-  }
-
-  #own<T extends { dispose(): void }>(owned: T): T {
-    this.#disposables.push(owned);
-    return owned;
   }
 }
 

@@ -1,9 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import type { Operation } from '../../src/graph/operation.js';
 import { attentionOperation } from '../../src/graph/ops/attention.js';
 import { attentionGradOperation } from '../../src/graph/ops/attention-grad.js';
-import { runStep, type StepOperand } from './one-step.js';
-import { againstDefinition, defined, drawn, f32, SETS } from './oracle.js';
+import { againstDefinition, defined, drawn, f32 } from './oracle.js';
 
 const forward = attentionOperation as Operation<never>;
 const backward = attentionGradOperation as Operation<never>;

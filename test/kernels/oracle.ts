@@ -113,8 +113,11 @@ export function againstDefinition(
     expected.forEach(({ data }, r) => {
       expectClose(outputs[r], data, (want, i) => bound(r, want, i), `${operation.name} ${isa} result ${r}`);
     });
-    const same = (others: TypedArray[], what: string) =>
-      others.forEach((other, r) => expect(sameBits(other, outputs[r]), `${what}, ${isa}, result ${r}`).toBe(true));
+    const same = (others: TypedArray[], what: string) => {
+      for (const [r, other] of others.entries()) {
+        expect(sameBits(other, outputs[r]), `${what}, ${isa}, result ${r}`).toBe(true);
+      }
+    };
     same(runStep(call, { isa, threads: 2 }), 'two threads');
     same(runStep(call, { isa, threads: 5 }), 'five threads');
     for (const [result, input] of inPlace) {

@@ -6,6 +6,11 @@ import { referenceDevice } from './reference-device.js';
 export const nativeTrains =
   nativeAvailable() && [...OPERATIONS.keys()].every((name) => name === 'reshape' || runtimeInfo().steps.includes(name));
 
-/** Devices that can be tested here. */
-export const devices: [string, () => Device][] = [['reference', referenceDevice]];
-if (nativeTrains) devices.push(['native', cpu]);
+type NamedDevice = [name: string, make: () => Device];
+const reference: NamedDevice = ['reference', referenceDevice];
+const native: NamedDevice = ['native', cpu];
+
+/** Every device that can be tested here. */
+export const devices = nativeTrains ? [reference, native] : [reference];
+/** The fastest of them, for tests of what does not depend on the device. */
+export const fastestDevice = devices[devices.length - 1];

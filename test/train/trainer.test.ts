@@ -5,12 +5,25 @@ import { describe, expect, test } from 'vitest';
 import type { Device } from '../../src/native/index.js';
 import { initialise } from '../../src/nn/index.js';
 import { evaluate, type TrainProgress, train } from '../../src/train/index.js';
-import { devices } from './devices.js';
+import { devices, fastestDevice } from './devices.js';
 import { bitsOf, learnableWindows, type MemoryWindows, shortRun, smallModel } from './fixture.js';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'fb-train-'));
 
 describe.each(devices)('training on the %s device', (_, makeDevice) => {
+  const device = makeDevice();
+
+  test('the same seed gives the same weights and history to the bit, another seed others', async () => {
+    const first = await train(smallModel(), shortRun({ device }));
+    const again = await train(smallModel(), shortRun({ device }));
+    const other = await train(smallModel(), shortRun({ device, seed: 6 }));
+    expect(bitsOf(again.parameters)).toBe(bitsOf(first.parameters));
+    expect(again.history).toEqual(first.history);
+    expect(bitsOf(other.parameters)).not.toBe(bitsOf(first.parameters));
+  });
+});
+
+describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
   const device = makeDevice();
 
   test('learns one batch by heart', async () => {
@@ -26,15 +39,6 @@ describe.each(devices)('training on the %s device', (_, makeDevice) => {
     expect(history.steps.at(-1)!.loss).toBeLessThan(0.02);
     expect(history.steps.at(-1)!.accuracy).toEqual([1, 1]);
     expect(history.evaluations.at(-1)!.loss).toBeLessThan(0.02);
-  });
-
-  test('the same seed gives the same weights and history to the bit, another seed others', async () => {
-    const first = await train(smallModel(), shortRun({ device }));
-    const again = await train(smallModel(), shortRun({ device }));
-    const other = await train(smallModel(), shortRun({ device, seed: 6 }));
-    expect(bitsOf(again.parameters)).toBe(bitsOf(first.parameters));
-    expect(again.history).toEqual(first.history);
-    expect(bitsOf(other.parameters)).not.toBe(bitsOf(first.parameters));
   });
 
   test('history has every step and the evaluations that were asked for, the last step included', async () => {
@@ -89,6 +93,15 @@ describe.each(devices)('training on the %s device', (_, makeDevice) => {
     await train(smallModel(), options);
     expect(events.slice(0, 7)).toEqual(['gather', 'run', 'gather', 'ran', 'run', 'ran', 'run']);
     expect(events.filter((event) => event === 'gather')).toHaveLength(3);
+  });
+
+  test('an error while gathering a batch ends the run with that error', async () => {
+    const options = shortRun({ device });
+    let batches = 0;
+    (options.train as MemoryWindows).before = () => {
+      if (++batches === 3) throw new Error('the third batch is missing');
+    };
+    await expect(train(smallModel(), options)).rejects.toThrowError('the third batch is missing');
   });
 
   test('progress counts up, and tells rate and time left by the clock that it is given', async () => {
@@ -217,8 +230,8 @@ describe.each(devices)('training on the %s device', (_, makeDevice) => {
 
     test('are written every so many steps, and every so many seconds of the clock', async () => {
       for (const [options, expected] of [
-        [{ checkpointEverySteps: 5, checkpointEverySeconds: 1e9 }, [6, 11]],
-        [{ checkpointEverySeconds: 4 }, [5, 9, 13]],
+        [{ checkpointEverySteps: 5, checkpointEverySeconds: 1e9 }, [1, 6, 11]],
+        [{ checkpointEverySeconds: 4 }, [1, 5, 9, 13]],
       ] as const) {
         const checkpoint = join(folder(), 'run.ckpt');
         let now = 0;
@@ -274,6 +287,19 @@ describe.each(devices)('training on the %s device', (_, makeDevice) => {
         code: 'FORMAT',
         message: expect.stringContaining(checkpoint),
       });
+    });
+
+    test('and logs that cannot be written stop the run before its first step', async () => {
+      const nowhere = join(folder(), 'missing', 'run');
+      for (const place of [{ checkpoint: nowhere }, { log: nowhere }]) {
+        const steps: number[] = [];
+        const run = train(
+          smallModel(),
+          shortRun({ device, ...place, onProgress: ({ step }) => void steps.push(step) }),
+        );
+        await expect(run).rejects.toMatchObject({ code: 'FILE', message: expect.stringContaining(nowhere) });
+        expect(steps).toEqual([]);
+      }
     });
 
     test('resuming without a file begins anew', async () => {

@@ -125,11 +125,11 @@ FB_INLINE void forward_tile(const Head& h, const ForwardScratch& s, int64_t quer
     float* sums = s.sums + (row + r) * ld;
     const float before = s.top[row + r], here = reduce_max(best[r]);
     const float top = here > before ? here : before;
-    const VecF shift = set1(top == -kInfinity ? 0.0f : top * log2_factor);
+    const VecF shift = set1(top == -kInfinity ? 0.0f : top);
     VecF total = zero();
     float* p = s.scores + r * kKeyBlock;
     for (int64_t lane = 0; lane < view.widest; lane += W) {
-      const VecF e = exp2_of_nonpositive(fma(load(p + lane), factor, -shift));
+      const VecF e = exp2_of_nonpositive((load(p + lane) - shift) * factor);   // not fused: exact 0 at the maximum
       store(p + lane, e);
       total = total + e;
     }
@@ -227,7 +227,8 @@ FB_INLINE void query_tile(const Head& h, const BackwardScratch& s, int64_t query
       const VecF shift = set1(-s.log2_sum[query + r]);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        const VecF e = exp2_of_nonpositive(fma(sum[r][v], log2_factor, shift));
+        // lse is rounded, so that large scores could leave a large positive rest here: P is never above 1.
+        const VecF e = exp2_of_nonpositive(min(zero(), fma(sum[r][v], log2_factor, shift)));
         store(p + r * kGradKeyBlock + lane + v * W, select(view.lanes(r, lane + v * W), e, zero()));
         sum[r][v] = zero();
       }

@@ -22,7 +22,7 @@
 //
 // Idea of the fast path: one register tile, R rows × 2 vectors, acc += coefficient[r][t]·row[t], serves all seven products. K (and V
 // in the backward pass) are transposed block by block, so that scores have keys in lanes; a tile of scores lives in L1 until
-// its exponentials have been used. exp2 with log2(e)/√head_dim folded into the one multiply-add that subtracts the maximum.
+// its exponentials have been used. exp2 takes √head_dim and log2(e) in one factor.
 // Memory: forward constant in T, backward linear: 3·T·head_dim floats a thread.
 #pragma once
 

@@ -80,7 +80,8 @@ void backward(const AttentionShape& shape, const float* d_o, const float* qkv, c
     float* dq = writable(gradient.q(step));
     for (int64_t t = 0; t < h.keys_of(query); ++t) {
       const double s = dot(h.q(step), h.k(t), shape.head_dim) * h.factor();
-      const double p = lse[query] == -kInfinity ? 0.0 : std::exp(s - lse[query]);
+      const double rest = s - lse[query];   // lse is rounded: for large scores that could leave more than 0
+      const double p = lse[query] == -kInfinity ? 0.0 : std::exp(rest > 0 ? 0.0 : rest);
       const double ds = p * (dot(d_o + at, h.v(t), shape.head_dim) - delta) * h.factor();
       float* dk = writable(gradient.k(t));
       float* dv = writable(gradient.v(t));

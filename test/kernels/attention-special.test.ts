@@ -1,0 +1,214 @@
+/** What attention does apart from its formula's plain values: masks, NaN, infinities, huge scores, wrong operands. */
+import { describe, expect, it } from 'vitest';
+import type { Operation } from '../../src/graph/operation.js';
+import { attentionOperation } from '../../src/graph/ops/attention.js';
+import type { Isa } from '../../src/native/index.js';
+import { runStep, type StepOperand, sameBits } from './one-step.js';
+import { defined, drawn, expectClose, f32, SETS } from './oracle.js';
+
+const forward = attentionOperation as Operation<never>;
+
+interface Sizes {
+  batch?: number;
+  steps: number;
+  heads?: number;
+  headDim: number;
+  queries?: 'all' | 'last';
+  causal?: boolean;
+}
+
+function runForward(qkv: StepOperand, s: Sizes, isa: Isa): [Float32Array, Float32Array] {
+  const { batch = 1, steps, heads = 1, headDim, queries = 'all', causal = true } = s;
+  const rows = queries === 'all' ? steps : 1;
+  return runStep(
+    {
+      kernel: 'attention',
+      inputs: [qkv],
+      outputs: [{ shape: [batch, rows, heads * headDim] }, { shape: [batch, heads, rows] }],
+      attrs: { heads, causal, queries },
+    },
+    { isa },
+  ) as [Float32Array, Float32Array];
+}
+
+function runBackward(operands: StepOperand[], s: Sizes, isa: Isa): Float32Array {
+  const { heads = 1, queries = 'all', causal = true } = s;
+  return runStep(
+    {
+      kernel: 'attention_grad',
+      inputs: operands,
+      outputs: [{ shape: operands[1].shape }],
+      attrs: { heads, causal, queries },
+    },
+    { isa },
+  )[0] as Float32Array;
+}
+
+describe.each(SETS)('attention on %s', (isa) => {
+  it.each([
+    [40, 16],
+    [150, 33],
+    [131, 8],
+  ])('never looks ahead: %i steps, headDim %i', (steps, headDim) => {
+    const past = drawn([1, steps, 3 * headDim], 1);
+    const [o, lse] = runForward(past, { steps, headDim }, isa);
+    for (const cut of [1, 7, 8, 9, Math.floor(steps / 2), steps - 1]) {
+      for (const future of [Number.NaN, Number.POSITIVE_INFINITY, 1e30]) {
+        const data = (past.data as Float32Array).slice().fill(future, cut * 3 * headDim);
+        const [changed, changedLse] = runForward(f32(past.shape, data), { steps, headDim }, isa);
+        const kept = cut * headDim;
+        expect(sameBits(changed.subarray(0, kept), o.subarray(0, kept)), `o before ${cut}`).toBe(true);
+        expect(sameBits(changedLse.subarray(0, cut), lse.subarray(0, cut)), `lse before ${cut}`).toBe(true);
+        if (Number.isNaN(future)) expect(changed.subarray(kept).every(Number.isNaN)).toBe(true);
+      }
+    }
+  });
+
+  it('keeps a NaN of the gradient from queries that do not see the key', () => {
+    const [steps, headDim, cut] = [70, 16, 37];
+    const qkv = drawn([1, steps, 3 * headDim], 1);
+    const [o, lse] = runForward(qkv, { steps, headDim }, isa);
+    const operands = (dO: Float32Array) => [
+      f32([1, steps, headDim], dO),
+      qkv,
+      f32([1, steps, headDim], o),
+      f32([1, 1, steps], lse),
+    ];
+    const clean = drawn([1, steps, headDim], 2).data as Float32Array;
+    const plain = runBackward(operands(clean), { steps, headDim }, isa);
+    const spoilt = clean.slice().fill(Number.NaN, cut * headDim, (cut + 1) * headDim);
+    const result = runBackward(operands(spoilt), { steps, headDim }, isa);
+    for (let t = 0; t < steps; t++) {
+      for (let part = 0; part < 3; part++) {
+        const at = (t * 3 + part) * headDim;
+        const row = result.subarray(at, at + headDim);
+        // Query `cut` reaches its own dq and the keys and values up to it.
+        const reached = part === 0 ? t === cut : t <= cut;
+        if (reached) expect(row.every(Number.isNaN), `part ${part} of step ${t}`).toBe(true);
+        else expect(sameBits(row, plain.subarray(at, at + headDim)), `part ${part} of step ${t}`).toBe(true);
+      }
+    }
+  });
+
+  it('gives zeros, lse −∞ and no gradient where all scores are −∞', () => {
+    const [steps, headDim] = [20, 4];
+    const data = drawn([1, steps, 3 * headDim], 3).data.slice() as Float32Array;
+    for (let t = 0; t < steps; t++)
+      data.fill(1, t * 12, t * 12 + 4).fill(t < 10 ? -Infinity : 1, t * 12 + 4, t * 12 + 8);
+    const qkv = f32([1, steps, 3 * headDim], data);
+    const [o, lse] = runForward(qkv, { steps, headDim }, isa);
+    expect([...o.subarray(0, 40)]).toEqual(Array(40).fill(0));
+    expect([...lse.subarray(0, 10)]).toEqual(Array(10).fill(-Infinity));
+    // Later rows see the −∞ scores as weights of zero.
+    expectClose(o.subarray(40, 44), data.subarray(10 * 12 + 8, 11 * 12), () => 1e-6);
+    expect(lse.subarray(10).every(Number.isFinite)).toBe(true);
+    const dqkv = runBackward(
+      [drawn([1, steps, headDim], 4), qkv, f32([1, steps, headDim], o), f32([1, 1, steps], lse)],
+      { steps, headDim },
+      isa,
+    );
+    for (let t = 0; t < 10; t++)
+      expect([...dqkv.subarray(t * 12 + 8, t * 12 + 12)], `dv of step ${t}`).toEqual([0, 0, 0, 0]);
+  });
+
+  it.each(['all', 'last'] as const)('spoils only the rows and heads that a NaN belongs to: %s', (queries) => {
+    const [steps, heads, headDim] = [33, 2, 5];
+    const data = drawn([1, steps, 30], 5).data.slice() as Float32Array;
+    data[20 * 30 + 10 + 2] = Number.NaN; // key 20, head 0
+    const [o, lse] = runForward(f32([1, steps, 30], data), { steps, heads, headDim, queries }, isa);
+    const rows = queries === 'all' ? steps : 1;
+    for (let row = 0; row < rows; row++) {
+      const spoilt = queries === 'last' || row >= 20;
+      expect(
+        o.subarray(row * 10, row * 10 + 5).every((x) => Number.isNaN(x) === spoilt),
+        `row ${row}`,
+      ).toBe(true);
+      expect(o.subarray(row * 10 + 5, row * 10 + 10).every(Number.isFinite), `row ${row} head 1`).toBe(true);
+      expect(Number.isNaN(lse[row])).toBe(spoilt);
+    }
+  });
+
+  it.each([1e3, 1e9, 1e18])('is right for scores of the order of %d', (size) => {
+    const [steps, headDim] = [150, 8];
+    const qkv = drawn([1, steps, 3 * headDim], 6, Math.sqrt(size));
+    const [o, lse] = defined(forward, [qkv], { heads: 1, causal: false, queries: 'all' });
+    const [gotO, gotLse] = runForward(qkv, { steps, headDim, causal: false }, isa);
+    // The largest score wins alone unless two lie within rounding of each other, which the seed rules out from 1e9 on.
+    const slack = size < 1e6 ? 3e-3 : 1e-6;
+    expectClose(gotO, o.data, () => slack * 5 * Math.sqrt(size), 'o');
+    expectClose(gotLse, lse.data, (want) => 1e-6 * Math.abs(want), 'lse');
+    const operands = [drawn([1, steps, headDim], 7), qkv, f32([1, steps, headDim], gotO), f32([1, 1, steps], gotLse)];
+    expect(runBackward(operands, { steps, headDim, causal: false }, isa).every(Number.isFinite)).toBe(true);
+  });
+
+  it('gives a long sequence, of many key blocks, the bits of each query alone', () => {
+    const [steps, headDim] = [517, 24];
+    const qkv = drawn([1, steps, 3 * headDim], 8);
+    const [all] = runForward(qkv, { steps, headDim }, isa);
+    for (const row of [0, 7, 63, 127, 128, 200, 255, 256, 400, 516]) {
+      const upTo = f32([1, row + 1, 3 * headDim], qkv.data.subarray(0, (row + 1) * 3 * headDim));
+      const [last] = runForward(upTo, { steps: row + 1, headDim, queries: 'last' }, isa);
+      expect(sameBits(last, all.subarray(row * headDim, (row + 1) * headDim)), `row ${row}`).toBe(true);
+    }
+  });
+});
+
+describe('attention refuses', () => {
+  const call = (
+    shape: number[],
+    attrs = {},
+    outputs: number[][] = [
+      [1, 4, 6],
+      [1, 2, 4],
+    ],
+  ) =>
+    runStep({
+      kernel: 'attention',
+      inputs: [f32(shape, new Float32Array(shape.reduce((a, b) => a * b)))],
+      outputs: outputs.map((s) => ({ shape: s })),
+      attrs: { heads: 2, causal: true, queries: 'all', ...attrs },
+    });
+  it.each([
+    [
+      [1, 4, 20],
+      {},
+      undefined,
+      /expected \(B, T, 3 · heads · headDim\) with heads = 2.*for qkv but received \(1, 4, 20\)/,
+    ],
+    [[4, 18], {}, undefined, /expected f32 \(any, any, any\) for qkv but received f32 \(4, 18\)/],
+    [[1, 4, 18], { heads: 0 }, undefined, /expected an integer from 1 to \d+ for attribute heads but received 0/],
+    [
+      [1, 4, 18],
+      { queries: 'first' },
+      undefined,
+      /expected 'all' or 'last' for attribute queries but received 'first'/,
+    ],
+    [
+      [1, 4, 18],
+      {},
+      [
+        [1, 4, 5],
+        [1, 2, 4],
+      ],
+      /expected f32 \(1, 4, 6\) for o but received f32 \(1, 4, 5\)/,
+    ],
+    [[1, 4, 18], { queries: 'last' }, undefined, /expected f32 \(1, 1, 6\) for o but received f32 \(1, 4, 6\)/],
+    [
+      [1, 1, 1542],
+      { heads: 2 },
+      [
+        [1, 1, 514],
+        [1, 2, 1],
+      ],
+      /headDim 1 to 256/,
+    ],
+  ] as const)('%j %j', (shape, attrs, outputs, message) => {
+    expect(() =>
+      call(
+        [...shape],
+        attrs,
+        outputs?.map((s) => [...s]),
+      ),
+    ).toThrow(message);
+  });
+});
