@@ -33,7 +33,7 @@ describe('a wrong specification', () => {
     ['steps.0.inputs', [3], /step 0 \(scale\).*received 3/],
     ['steps.0.inputs', [-2], /received -2/],
     ['steps.0.inputs', [-1], /step 0 \(scale\): input 0 is absent/],
-    ['steps.0.outputs', [], /output 0 is absent/],
+    ['steps.0.outputs', [], /step 0 \(scale\).*output/],
     ['steps.0.attrs', {}, /attribute 'factor' is absent/],
     ['steps.0.attrs.factor', '2', /number for attribute 'factor'/],
     ['steps.0.attrs.factor', [], /attrs\.factor/],
