@@ -109,7 +109,10 @@ export function withFutureOf(session: RandomSession, rows: number, other: Random
   };
 }
 
-/** The bits of a float32 array, so that comparison tells −0 from 0 and NaN from NaN. */
-export function bits(values: Float32Array): Uint32Array {
-  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+/** Where two arrays first differ in bits (−0 is not 0, NaN is itself), or −1; their lengths count too. */
+export function firstDifference(a: Float32Array, b: Float32Array): number {
+  const left = new Uint32Array(a.buffer, a.byteOffset, a.length);
+  const right = new Uint32Array(b.buffer, b.byteOffset, b.length);
+  for (let i = 0; i < Math.max(left.length, right.length); i++) if (left[i] !== right[i]) return i;
+  return -1;
 }

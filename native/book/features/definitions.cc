@@ -10,21 +10,19 @@ double ratio(int64_t part, int64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-int64_t size_of(const int32_t* sizes, const Parameters& p) {
-  int64_t total = 0;
-  for (int32_t l = p.from - 1; l < p.to; l++) total += sizes[l];
-  return total;
-}
+// Twice a price difference, in ticks.
+double ticks(const Moment& now, int64_t twice) { return static_cast<double>(twice) / (2.0 * now.tick); }
+
+int64_t depth_of(const int64_t* depth, const Parameters& p) { return depth[p.to] - depth[p.from - 1]; }
 
 // Distances are in ticks from the mid, asks above and bids below 0. An empty level keeps the distance of the last
 // level before it that is there, and size 0; a side without any has distance 0.
 void levels(const Moment& now, const Parameters& p, float* out) {
-  const double half = 2.0 * now.tick;
   double ask = 0;
   double bid = 0;
   for (int32_t l = 0; l < p.to; l++) {
-    if (now.row.ask_size[l] > 0) ask = static_cast<double>(2 * int64_t{now.row.ask_price[l]} - now.mid2) / half;
-    if (now.row.bid_size[l] > 0) bid = static_cast<double>(2 * int64_t{now.row.bid_price[l]} - now.mid2) / half;
+    if (now.row.ask_size[l] > 0) ask = ticks(now, 2 * int64_t{now.row.ask_price[l]} - now.mid2);
+    if (now.row.bid_size[l] > 0) bid = ticks(now, 2 * int64_t{now.row.bid_price[l]} - now.mid2);
     if (l < p.from - 1) continue;
     out[0] = static_cast<float>(ask);
     out[1] = static_cast<float>(now.row.ask_size[l]);
@@ -34,83 +32,88 @@ void levels(const Moment& now, const Parameters& p, float* out) {
   }
 }
 
-void spread(const Moment& now, const Parameters&, float* out) { *out = static_cast<double>(now.spread) / now.tick; }
+void spread(const Moment& now, const Parameters&, float* out) {
+  *out = static_cast<float>(ticks(now, 2 * now.spread));
+}
 
 void microprice(const Moment& now, const Parameters&, float* out) {
   const int64_t ask = now.row.ask_size[0];
   const int64_t bid = now.row.bid_size[0];
-  *out = now.two_sided ? ratio(bid - ask, bid + ask) * (static_cast<double>(now.spread) / (2.0 * now.tick)) : 0.0;
+  *out = now.two_sided ? static_cast<float>(ratio(bid - ask, bid + ask) * ticks(now, now.spread)) : 0.0f;
 }
 
 void imbalance(const Moment& now, const Parameters& p, float* out) {
-  const int64_t ask = size_of(now.row.ask_size, p);
-  const int64_t bid = size_of(now.row.bid_size, p);
-  *out = ratio(bid - ask, bid + ask);
+  const int64_t ask = depth_of(now.ask_depth, p);
+  const int64_t bid = depth_of(now.bid_depth, p);
+  *out = static_cast<float>(ratio(bid - ask, bid + ask));
 }
 
 void depth(const Moment& now, const Parameters& p, float* out) {
-  out[0] = static_cast<double>(size_of(now.row.ask_size, p));
-  out[1] = static_cast<double>(size_of(now.row.bid_size, p));
+  out[0] = static_cast<float>(depth_of(now.ask_depth, p));
+  out[1] = static_cast<float>(depth_of(now.bid_depth, p));
 }
 
 void order_flow_imbalance(const Moment& now, const Parameters& p, float* out) {
   const int64_t upto = now.history.sum(kFlowTotals + static_cast<size_t>(p.to) - 1, p.events);
   const int64_t before = p.from == 1 ? 0 : now.history.sum(kFlowTotals + static_cast<size_t>(p.from) - 2, p.events);
-  *out = static_cast<double>(upto - before);
+  *out = static_cast<float>(upto - before);
 }
 
 void trade_imbalance(const Moment& now, const Parameters& p, float* out) {
-  *out = static_cast<double>(now.history.sum(kVolumeTotal, p.events));
+  *out = static_cast<float>(now.history.sum(kVolumeTotal, p.events));
 }
 
 void mid_change(const Moment& now, const Parameters& p, float* out) {
-  *out = static_cast<double>(now.mid2 - now.history.back(p.events)[kMid2]) / (2.0 * now.tick);
+  *out = static_cast<float>(ticks(now, now.mid2 - now.history.back(p.events)[kMid2]));
 }
 
 void past_return(const Moment& now, const Parameters& p, float* out) {
   const int64_t base = now.history.back(p.events)[kMid2];
-  *out = 1e4 * ratio(now.mid2 - base, base < 0 ? -base : base);
+  *out = static_cast<float>(1e4 * ratio(now.mid2 - base, base < 0 ? -base : base));
 }
 
 void mid_deviation(const Moment& now, const Parameters& p, float* out) {
   const int64_t total = now.history.sum(kMid2Total, p.events);
-  *out = static_cast<double>(p.events * now.mid2 - total) / (2.0 * now.tick * p.events);
+  *out = static_cast<float>(ticks(now, p.events * now.mid2 - total) / p.events);
 }
 
 void last_move(const Moment& now, const Parameters&, float* out) {
-  out[0] = static_cast<double>(now.last_move) / (2.0 * now.tick);
-  out[1] = static_cast<double>(now.since_move);
+  out[0] = static_cast<float>(ticks(now, now.last_move));
+  out[1] = static_cast<float>(now.since_move);
 }
 
 void volatility(const Moment& now, const Parameters& p, float* out) {
   const auto squares = static_cast<uint64_t>(now.history.sum(kSquareTotal, p.events));
-  *out = std::sqrt(static_cast<double>(squares)) / (2.0 * now.tick);
+  *out = static_cast<float>(std::sqrt(static_cast<double>(squares)) / (2.0 * now.tick));
 }
 
-int64_t elapsed_ns(const Moment& now, int64_t events) {
-  return std::max<int64_t>(0, now.event.time_ns - now.history.back(events)[kTime]);
+// 0 where the clock went back.
+double elapsed_ns(const Moment& now, int64_t events) {
+  const int64_t then = now.history.back(events)[kTime];
+  if (now.event.time_ns <= then) return 0.0;
+  return static_cast<double>(static_cast<uint64_t>(now.event.time_ns) - static_cast<uint64_t>(then));
 }
 
 void time_gap(const Moment& now, const Parameters&, float* out) {
-  *out = static_cast<double>(elapsed_ns(now, 1)) / 1e3;
+  *out = static_cast<float>(elapsed_ns(now, 1) / 1e3);
 }
 
 void intensity(const Moment& now, const Parameters& p, float* out) {
   const int64_t events = std::min<int64_t>(p.events, now.history.rows() - 1);
-  *out = 1e9 * static_cast<double>(events) / static_cast<double>(std::max<int64_t>(1, elapsed_ns(now, p.events)));
+  *out = static_cast<float>(1e9 * static_cast<double>(events) / std::max(1.0, elapsed_ns(now, p.events)));
 }
 
 // Positive presses the price up: buy orders added, sell orders removed or executed.
 void event(const Moment& now, const Parameters&, float* out) {
   const MarketEvent& e = now.event;
-  const double signed_size = static_cast<double>(int64_t{e.side} * e.size);
+  const auto signed_size = static_cast<float>(int64_t{e.side} * e.size);
   const bool execution = e.type == kExecute || e.type == kExecuteHidden;
   const bool removal = e.type == kCancel || e.type == kDelete;
-  out[0] = e.type == kAdd ? signed_size : 0.0;
-  out[1] = removal ? -signed_size : 0.0;
-  out[2] = execution ? -signed_size : 0.0;
+  out[0] = e.type == kAdd ? signed_size : 0.0f;
+  out[1] = removal ? -signed_size : 0.0f;
+  out[2] = execution ? -signed_size : 0.0f;
   const int64_t inside = e.side * (now.mid2 - 2 * int64_t{e.price});
-  out[3] = e.type == kAdd || removal || execution ? static_cast<double>(inside) / (2.0 * now.tick) : 0.0;
+  out[3] = e.type == kAdd || removal || execution ? static_cast<float>(ticks(now, inside)) : 0.0f;
 }
 
 constexpr FeatureKind kKinds[] = {

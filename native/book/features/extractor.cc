@@ -47,17 +47,19 @@ FeatureExtractor::FeatureExtractor(const std::vector<Definition>& definitions, i
     : levels_(levels), history_(std::max(levels, 1), longest_window(definitions)), now_(history_) {
   if (levels < 1) throw std::invalid_argument("a book of " + std::to_string(levels) + " levels");
   if (tick_size < 1) throw std::invalid_argument("a tick of " + std::to_string(tick_size));
-  size_t columns = 0;
-  for (const Definition& d : definitions) columns += static_cast<size_t>(checked_kind(d, levels).column_count(d.parameters));
-  raw_.assign(columns, 0.0f);
-  compressed_.reserve(columns);
+  for (const Definition& d : definitions) columns_ += static_cast<size_t>(checked_kind(d, levels).column_count(d.parameters));
+  raw_.assign((columns_ + 7) / 8 * 8, 0.0f);
   for (const Definition& d : definitions) {
     const FeatureKind& kind = *find_feature(d.name);
     bound_.push_back({kind.write, d.parameters, raw_.data() + compressed_.size()});
     const auto count = static_cast<size_t>(kind.column_count(d.parameters));
     compressed_.insert(compressed_.end(), count, kind.compressed ? ~uint32_t{0} : 0);
   }
+  compressed_.resize(raw_.size(), 0);
   previous_.assign(static_cast<size_t>(levels) * 4, 0);
+  depths_.assign(2 * (static_cast<size_t>(levels) + 1), 0);
+  now_.ask_depth = depths_.data();
+  now_.bid_depth = depths_.data() + levels + 1;
   now_.tick = static_cast<double>(tick_size);
 }
 
@@ -84,6 +86,16 @@ void FeatureExtractor::observe_mid(const BookRow& row) {
   now_.since_move = move != 0 || first ? 0 : now_.since_move + 1;
   if (move != 0) now_.last_move = move;
   now_.mid2 = mid2;
+}
+
+void FeatureExtractor::sum_depths(const BookRow& row) {
+  const auto levels = static_cast<size_t>(levels_);
+  int64_t* ask = depths_.data();
+  int64_t* bid = ask + levels + 1;
+  for (size_t l = 0; l < levels; l++) {
+    ask[l + 1] = ask[l] + row.ask_size[l];
+    bid[l + 1] = bid[l] + row.bid_size[l];
+  }
 }
 
 // Adds the row to the history, with all running totals.
@@ -119,18 +131,20 @@ void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
 
 void FeatureExtractor::update(const MarketEvent& event, const BookRow& row, float* out) {
   observe_mid(row);
+  sum_depths(row);
   remember(event, row);
   now_.event = event;
   now_.row = row;
   for (const Bound& feature : bound_) feature.write(now_, feature.parameters, feature.out);
 
-  const size_t columns = raw_.size();
-  const float* raw = raw_.data();
+  // Over the padding too, so that the loop has no remainder.
+  float* row_out = raw_.data();
   const uint32_t* compressed = compressed_.data();
-  for (size_t c = 0; c < columns; c++) {
-    const uint32_t logarithm = bits_of(signed_log(raw[c]));
-    out[c] = float_of((logarithm & compressed[c]) | (bits_of(raw[c]) & ~compressed[c]));
+  for (size_t c = 0; c < raw_.size(); c++) {
+    const uint32_t logarithm = bits_of(signed_log(row_out[c]));
+    row_out[c] = float_of((logarithm & compressed[c]) | (bits_of(row_out[c]) & ~compressed[c]));
   }
+  std::memcpy(out, row_out, columns_ * sizeof(float));
 }
 
 }  // namespace flashbook::features

@@ -25,7 +25,7 @@ class FeatureExtractor {
   FeatureExtractor& operator=(const FeatureExtractor&) = delete;
 
   int levels() const { return levels_; }
-  int columns() const { return static_cast<int>(raw_.size()); }
+  int columns() const { return static_cast<int>(columns_); }
 
   // Writes columns() numbers, never NaN. Allocates nothing.
   void update(const MarketEvent& event, const BookRow& row, float* out);
@@ -41,13 +41,16 @@ class FeatureExtractor {
   };
 
   void observe_mid(const BookRow& row);
+  void sum_depths(const BookRow& row);
   void remember(const MarketEvent& event, const BookRow& row);
 
   int levels_;
+  size_t columns_ = 0;
   std::vector<Bound> bound_;
-  std::vector<float> raw_;            // what the features write, before compression
+  std::vector<float> raw_;            // what the features write, then the row; padded to a multiple of 8
   std::vector<uint32_t> compressed_;  // a column: all ones where signed_log applies, else 0
   std::vector<int32_t> previous_;     // the last row: ask prices, ask sizes, bid prices, bid sizes
+  std::vector<int64_t> depths_;       // running sums of sizes: asks, then bids, levels + 1 each
   History history_;
   Moment now_;
 };

@@ -76,6 +76,8 @@ struct Moment {
   const History& history;
   MarketEvent event;
   BookRow row;
+  const int64_t* ask_depth = nullptr;  // [l]: sizes of levels 1 … l together, l = 0 … levels
+  const int64_t* bid_depth = nullptr;
   double tick = 1;          // price units a tick of the visible book
   bool two_sided = false;   // both sides have a best level
   int64_t mid2 = 0;         // twice the mid; of a one-sided book, that of the last two-sided one

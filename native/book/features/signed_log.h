@@ -33,11 +33,9 @@ inline float signed_log(float x) {
   const float m = float_of((shifted & 0x007fffffu) + kRootHalf);
   const float s = (m - 1.0f) / (m + 1.0f);
   const float t = s * s;
-  float series = 1.0f / 9;
-  series = series * t + 1.0f / 7;
-  series = series * t + 1.0f / 5;
-  series = series * t + 1.0f / 3;
-  series = series * t + 1.0f;
+  const float low = 1.0f + t * (1.0f / 3);  // in pairs, so that the chain of roundings is short
+  const float high = 1.0f / 5 + t * (1.0f / 7);
+  const float series = low + (t * t) * (high + (t * t) * (1.0f / 9));
   const float value = exponent * 0.693147181f + 2.0f * s * series;
   return float_of(bits_of(value) | (bits_of(x) & kSign));
 }
