@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import colors from 'picocolors';
 import type { Artefact } from '../export/index.js';
@@ -13,13 +14,14 @@ export function inspectCommand(): Command {
     .action(async (file: string, { json = false }: { json?: boolean }) => {
       const screen = terminal({ json });
       const artefact = await readArtefact(file);
-      const facts = summary(file, artefact);
+      const size = (await stat(file)).size;
+      const facts = summary(file, size, artefact);
       for (const [what, value] of facts) screen.line(`${colors.dim(what.padEnd(12))} ${value}`);
       for (const table of [sectionTable(artefact), weightTable(artefact), planTable(artefact)]) screen.table(table);
       const { manifest, sections } = artefact;
       screen.result({
         file,
-        bytes: artefact.bytes,
+        bytes: size,
         manifest,
         sections,
         weights: [...artefact.weights()].map(([name, { shape, dtype }]) => ({ name, dtype, shape })),
@@ -32,11 +34,11 @@ export function inspectCommand(): Command {
     });
 }
 
-function summary(file: string, artefact: Artefact): [string, string][] {
+function summary(file: string, size: number, artefact: Artefact): [string, string][] {
   const { manifest } = artefact;
   const { card, input, output, model, golden } = manifest;
   return [
-    ['artefact', `${file}, ${bytes(artefact.bytes)}, ${manifest.precision}, by ${manifest.producer}`],
+    ['artefact', `${file}, ${bytes(size)}, ${manifest.precision}, by ${manifest.producer}`],
     ['model', `${model.kind} (${count(model.parameters)} parameters): ${options(model.options)}`],
     [
       'input',

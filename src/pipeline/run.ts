@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { FlashbookError } from '../core/errors.js';
@@ -253,10 +254,22 @@ async function exportStage(
 
 /** The predictors that are compared; the first is the reference. */
 const PREDICTORS = [
-  { name: 'native float32', backend: 'native', precision: 'f32', artefact: RUN_FILES.model },
-  { name: 'native INT8', backend: 'native', precision: 'int8', artefact: RUN_FILES.modelInt8 },
-  { name: 'ONNX Runtime float32', backend: 'onnx', precision: 'f32', artefact: RUN_FILES.model },
-  { name: 'ONNX Runtime INT8', backend: 'onnx', precision: 'int8', artefact: RUN_FILES.modelInt8 },
+  { name: 'native float32', backend: 'native', precision: 'f32', artefact: RUN_FILES.model, onnx: RUN_FILES.onnx },
+  {
+    name: 'native INT8',
+    backend: 'native',
+    precision: 'int8',
+    artefact: RUN_FILES.modelInt8,
+    onnx: RUN_FILES.onnxInt8,
+  },
+  { name: 'ONNX Runtime float32', backend: 'onnx', precision: 'f32', artefact: RUN_FILES.model, onnx: RUN_FILES.onnx },
+  {
+    name: 'ONNX Runtime INT8',
+    backend: 'onnx',
+    precision: 'int8',
+    artefact: RUN_FILES.modelInt8,
+    onnx: RUN_FILES.onnxInt8,
+  },
 ] as const;
 
 /** Pairs whose logits are compared, by place in PREDICTORS. */
@@ -282,8 +295,7 @@ async function predictStage(
       const path = folder.file(entry.artefact);
       try {
         const predictor = await loadPredictor(path, { backend: entry.backend, threads: runtimeInfo().threads });
-        const onDisk = await readArtefact(path);
-        const bytes = entry.backend === 'onnx' ? onDisk.onnx.length : onDisk.bytes;
+        const bytes = (await stat(entry.backend === 'onnx' ? folder.file(entry.onnx) : path)).size;
         open.push({ name: entry.name, predictor, entry, bytes });
       } catch (error) {
         // The comparison is optional; a missing ONNX Runtime must not lose a trained model.
