@@ -29,7 +29,7 @@ function layer(
     k,
     x: normals(random, m * k),
     wq: Int8Array.from({ length: n * k }, () => random.below(255) - 127),
-    wscale: Float32Array.from({ length: n }, () => 0.001 + 0.01 * random.uniform()),
+    wscale: Float32Array.from({ length: n }, () => 0.001 + 0.01 * random.float()),
     bias: variant.bias ? normals(random, n) : undefined,
     residual: variant.residual ? normals(random, m * n) : undefined,
     activation: variant.activation ?? 'none',
