@@ -76,7 +76,8 @@ export function expectClose(
 ): void {
   expect(actual.length, what).toBe(expected.length);
   for (let i = 0; i < actual.length; i++) {
-    const want = expected[i];
+    // What float32 cannot hold overflows in it.
+    const want = Number.isFinite(Math.fround(expected[i])) ? expected[i] : Math.fround(expected[i]);
     const got = actual[i];
     if (got === want || (Number.isNaN(got) && Number.isNaN(want))) continue;
     const limit = bound(want, i);

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { philox4x32 } from '../../src/core/philox.js';
+import type { Operation } from '../../src/graph/operation.js';
+import { dropoutOperation } from '../../src/graph/ops/dropout.js';
+import type { Isa } from '../../src/native/index.js';
+import { runStep } from './one-step.js';
+import { againstDefinition, drawn, f32, SETS, SPECIAL, u32 } from './oracle.js';
+
+const operation = dropoutOperation as unknown as Operation<never>;
+const ones = (n: number) => f32([n], new Float32Array(n).fill(1));
+const run = (x: ReturnType<typeof f32>, rng: number[], attrs: { p: number; stream: number }, isa: Isa, threads = 1) =>
+  runStep({ kernel: 'dropout', inputs: [x, u32([4], rng)], outputs: [{ shape: x.shape }], attrs }, { isa, threads })[0];
+
+describe('dropout', () => {
+  it.each([1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 63, 65, 100, 1023])('is the definition for %i elements', (n) => {
+    for (const p of [0, 0.1, 0.5, 0.9]) {
+      againstDefinition(operation, [drawn([n], n), u32([4], [7, 0xfedcba98, 12345, 0])], {
+        attrs: { p, stream: n },
+        bound: (_, want) => 2 ** -24 * Math.abs(want),
+        inPlace: [[0, 0]],
+      });
+    }
+  });
+
+  // Random123 1.09, kat_vectors: philox4x32 with 10 rounds, counter 0 and key 0. The threshold ⌊p·2³²⌋ tells the bits of an
+  // element: it stays for p = bits/2³² and goes for p = (bits + 1)/2³².
+  it.each(SETS)('draws the published words on %s', (isa) => {
+    const words = [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8];
+    words.forEach((word, i) => {
+      const at = (bits: number) => run(ones(4), [0, 0, 0, 0], { p: bits / 2 ** 32, stream: 0 }, isa)[i];
+      expect(at(word)).toBeGreaterThan(1);
+      expect(at(word + 1)).toBe(0);
+    });
+  });
+
+  it.each(SETS)('uses every word of key and counter on %s', (isa) => {
+    const out = new Uint32Array(4);
+    for (const [low, high, step, stream] of [
+      [0xffffffff, 0, 0, 0],
+      [0, 0xffffffff, 0, 0],
+      [0, 0, 0xffffffff, 0],
+      [0, 0, 0, 0xffffffff],
+      [0xa4093822, 0x299f31d0, 0x03707344, 0x13198a2e],
+    ]) {
+      const y = run(ones(100), [low, high, step, 0], { p: 0.5, stream }, isa);
+      for (let e = 0; e < 100; e++) {
+        philox4x32(Math.floor(e / 4), 0, stream, step, low, high, out);
+        expect(y[e], `element ${e}`).toBe(out[e % 4] < 2 ** 31 ? 0 : 2);
+      }
+    }
+  });
+
+  it.each(SETS)('drops nothing at p = 0, everything at p = 1, on %s', (isa) => {
+    const x = f32([SPECIAL.length], SPECIAL);
+    expect([...run(x, [1, 2, 3, 0], { p: 0, stream: 0 }, isa)]).toEqual([...x.data]);
+    expect([...run(x, [1, 2, 3, 0], { p: 1, stream: 0 }, isa)]).toEqual(SPECIAL.map(() => 0));
+    const almost = run(ones(4096), [1, 2, 3, 0], { p: 1 - 2 ** -32, stream: 0 }, isa);
+    expect(almost.every((y) => y === 0 || y === 2 ** 32)).toBe(true);
+  });
+
+  it.each(SETS)('keeps a NaN that is kept and forgets one that is dropped, on %s', (isa) => {
+    const nan = f32([400], new Float32Array(400).fill(Number.NaN));
+    const y = run(nan, [1, 2, 3, 0], { p: 0.5, stream: 0 }, isa);
+    const mask = run(ones(400), [1, 2, 3, 0], { p: 0.5, stream: 0 }, isa);
+    expect([...y].map(Number.isNaN)).toEqual([...mask].map((m) => m !== 0));
+  });
+
+  it('drops the share p, independently for neighbours, streams and steps', () => {
+    const n = 400_000;
+    const isa = SETS.at(-1) as Isa;
+    const base = run(ones(n), [11, 0, 1, 0], { p: 0.1, stream: 1 }, isa, 2);
+    const others = [
+      run(ones(n), [11, 0, 2, 0], { p: 0.1, stream: 1 }, isa, 2),
+      run(ones(n), [11, 0, 1, 0], { p: 0.1, stream: 2 }, isa, 2),
+      run(ones(n), [12, 0, 1, 0], { p: 0.1, stream: 1 }, isa, 2),
+      base.subarray(1),
+    ];
+    const share = (y: ArrayLike<number>) => Array.from(y).filter((v) => v === 0).length / y.length;
+    // Five standard deviations of a binomial share.
+    expect(Math.abs(share(base) - 0.1)).toBeLessThan(5 * Math.sqrt(0.09 / n));
+    for (const other of others) {
+      let both = 0;
+      for (let i = 0; i < other.length; i++) both += Number(base[i] === 0 && other[i] === 0);
+      expect(Math.abs(both / n - 0.01)).toBeLessThan(5 * Math.sqrt(0.0099 / n));
+    }
+    for (const threads of [1, 3, 8]) {
+      expect(run(ones(n), [11, 0, 1, 0], { p: 0.1, stream: 1 }, isa, threads)).toEqual(base);
+    }
+  });
+
+  it.each([
+    [{ p: 1.5, stream: 0 }, [4], /expected a probability from 0 to 1 for attribute p but received 1\.5/],
+    [{ p: 0.1, stream: -1 }, [4], /expected an integer from 0 to 4294967295 for attribute stream but received -1/],
+    [{ p: 0.1, stream: 0.5 }, [4], /for attribute stream but received 0\.5/],
+    [{ p: 0.1, stream: 0 }, [3], /expected u32 \(4\) for rng but received u32 \(3\)/],
+  ] as const)('refuses %j with rng %j', (attrs, shape, message) => {
+    const inputs = [ones(8), u32([...shape], new Uint32Array(shape[0]))];
+    expect(() => runStep({ kernel: 'dropout', inputs, outputs: [{ shape: [8] }], attrs })).toThrow(message);
+  });
+});
