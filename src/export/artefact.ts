@@ -71,10 +71,13 @@ const OPTIONS = [
 ] as const satisfies readonly (keyof ArtefactOptions)[];
 
 /**
- * The largest accepted |difference| of golden logits when an artefact is loaded. int8: where a float32 sum lies next to a
- * rounding boundary, backends that add in another order quantise an activation to the neighbouring value.
+ * The largest accepted |difference| of golden logits when an artefact is loaded. int8 grows with the logits: where a float32
+ * sum lies next to a rounding boundary, backends that add in another order quantise an activation to the neighbouring value.
  */
-const TOLERANCE = { f32: { native: 1e-4, onnx: 1e-4 }, int8: { native: 1e-2, onnx: 1e-2 } } as const;
+function goldenTolerance(precision: 'f32' | 'int8', logits: ArrayLike<number>): Manifest['golden']['tolerance'] {
+  const tolerance = precision === 'f32' ? 1e-4 : 1e-2 * Math.max(1, ...Array.from(logits, Math.abs));
+  return { native: tolerance, onnx: tolerance };
+}
 
 /** A traced, pass-run graph from raw windows `features` to `logits`, and the contents of its state buffers. */
 export interface InferenceGraph {
@@ -90,43 +93,22 @@ export interface InferenceGraph {
  */
 export async function buildArtefact(options: ArtefactOptions): Promise<Uint8Array> {
   checkOptions('buildArtefact', options, OPTIONS);
-  const { model, featureSet, featureNames, label, horizons, classes, card, golden } = options;
-  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'int8']);
-  const batches = [...(options.batches ?? [1, 8, 32])].sort((a, b) => a - b);
-  for (const batch of batches) integer('batches', batch, 1, 4096);
   checkNames(options);
   const windows = goldenWindows(options);
-
-  const manifest = parseManifest(
-    Manifest,
-    {
-      producer: `flashbook ${version}`,
-      precision,
-      model: { kind: model.constructor.name, options: { ...model.options }, parameters: parameterCount(model) },
-      input: { name: 'features', steps: model.options.steps, features: [...featureNames] },
-      output: { name: 'logits', horizons: [...horizons], classes: [...classes] },
-      featureSet: featureSet as Manifest['featureSet'],
-      label: label as Manifest['label'],
-      scaler: { clip: clipOf(options) },
-      batches,
-      golden: { windows, tolerance: { ...TOLERANCE[precision] } },
-      card,
-    } satisfies Manifest,
-    'OPTION',
-    'artefact manifest',
-  );
+  const manifest = parseManifest(Manifest, describeModel(options, windows), 'OPTION', 'artefact manifest');
 
   const plans = new Map<number, PlanSpec>();
-  for (const batch of batches) plans.set(batch, compilePlan(inferenceGraph(options, batch).graph));
+  for (const batch of manifest.batches) plans.set(batch, compilePlan(inferenceGraph(options, batch).graph));
   const { graph, state } = inferenceGraph(options, windows);
-  const used = new Map([...state].filter(([name]) => graph.states.has(name)));
-  const reference = interpret(graph, { inputs: { features: golden }, state: Object.fromEntries(used) });
+  const features = options.golden.slice();
+  const { logits } = interpret(graph, { inputs: { features }, state: Object.fromEntries(state) }).outputs;
+  manifest.golden.tolerance = goldenTolerance(manifest.precision, logits.data);
   return encodeArtefact({
     manifest,
     plans,
-    weights: new Map([...used].map(([name, data]) => [name, { shape: graph.states.get(name)!.tensor.shape, data }])),
-    onnx: modelOnnx(graph, used, manifest),
-    golden: { features: golden.slice(), logits: Float32Array.from(reference.outputs.logits.data) },
+    weights: new Map([...state].map(([name, data]) => [name, { shape: graph.states.get(name)!.tensor.shape, data }])),
+    onnx: modelOnnx(graph, state, manifest),
+    golden: { features, logits: Float32Array.from(logits.data) },
   });
 }
 
@@ -158,6 +140,26 @@ export function inferenceGraph(options: ArtefactOptions, batch: number): Inferen
   ]);
   checkState(graph, state);
   return precision === 'int8' ? quantiseLinear(graph, state, options.quantise) : { graph, state };
+}
+
+function describeModel(options: ArtefactOptions, windows: number): Manifest {
+  const { model, featureSet, featureNames, label, horizons, classes, card } = options;
+  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'int8']);
+  const batches = [...new Set(options.batches ?? [1, 8, 32])].sort((a, b) => a - b);
+  for (const batch of batches) integer('batches', batch, 1, 4096);
+  return {
+    producer: `flashbook ${version}`,
+    precision,
+    model: { kind: model.constructor.name, options: { ...model.options }, parameters: parameterCount(model) },
+    input: { name: 'features', steps: model.options.steps, features: [...featureNames] },
+    output: { name: 'logits', horizons: [...horizons], classes: [...classes] },
+    featureSet: featureSet as Manifest['featureSet'],
+    label: label as Manifest['label'],
+    scaler: { clip: clipOf(options) },
+    batches,
+    golden: { windows, tolerance: goldenTolerance(precision, []) },
+    card,
+  };
 }
 
 function modelOnnx(graph: Graph, state: ReadonlyMap<string, TypedArray>, manifest: Manifest): Uint8Array {

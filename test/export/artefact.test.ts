@@ -15,8 +15,7 @@ import { artefactOptions, rawWindows, SMALL } from './price-predictor-artefact.j
 function oracle(options: ArtefactOptions, windows: Float32Array): Float64Array {
   const { steps, features } = options.model.options;
   const { graph, state } = inferenceGraph(options, windows.length / steps / features);
-  const used = [...state].filter(([name]) => graph.states.has(name));
-  return interpret(graph, { inputs: { features: windows }, state: Object.fromEntries(used) }).outputs.logits.data;
+  return interpret(graph, { inputs: { features: windows }, state: Object.fromEntries(state) }).outputs.logits.data;
 }
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
