@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Device } from '../../src/native/index.js';
+import type { Device, State } from '../../src/native/index.js';
 import { initialise } from '../../src/nn/index.js';
 import { evaluate, type TrainProgress, train } from '../../src/train/index.js';
 import { devices, fastestDevice } from './devices.js';
@@ -21,6 +21,22 @@ describe.each(devices)('training on the %s device', (_, makeDevice) => {
     expect(again.history).toEqual(first.history);
     expect(bitsOf(other.parameters)).not.toBe(bitsOf(first.parameters));
   });
+});
+
+test.skipIf(devices.length < 2)('native training follows the float64 definitions step by step', async () => {
+  const [reference, native] = await Promise.all(
+    devices.map(([, makeDevice]) =>
+      train(smallModel({ dModel: 16 }), shortRun({ device: makeDevice(), learningRate: 1e-3 })),
+    ),
+  );
+  for (const [i, want] of reference.history.steps.entries()) {
+    const got = native.history.steps[i];
+    expect(Math.abs(got.loss - want.loss), `loss of step ${i + 1}`).toBeLessThan(1e-4);
+    expect(Math.abs(got.gradientNorm / want.gradientNorm - 1), `norm of step ${i + 1}`).toBeLessThan(1e-3);
+  }
+  for (const [i, want] of reference.history.evaluations.entries()) {
+    expect(Math.abs(native.history.evaluations[i].loss - want.loss)).toBeLessThan(1e-4);
+  }
 });
 
 describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
@@ -93,6 +109,29 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     await train(smallModel(), options);
     expect(events.slice(0, 7)).toEqual(['gather', 'run', 'gather', 'ran', 'run', 'ran', 'run']);
     expect(events.filter((event) => event === 'gather')).toHaveLength(3);
+  });
+
+  test('everything native is disposed, however the run ends', async () => {
+    const model = smallModel();
+    const nan = learnableWindows(50, 1);
+    nan.x.fill(Number.NaN);
+    const aborted = AbortSignal.abort();
+    for (const [overrides, ends] of [
+      [{}, /^$/],
+      [{ train: nan }, /NaN/],
+      [{ signal: aborted }, /stopped after step 0/],
+      [{ initial: new Map() }, /embedding/],
+      [{ checkpoint: join(folder(), 'missing', 'run') }, /cannot write/],
+    ] as const) {
+      const counts = { made: 0, disposed: 0 };
+      const message = await train(model, shortRun({ device: counted(device, counts), ...overrides })).then(
+        () => '',
+        (error) => error.message,
+      );
+      expect(message).toMatch(ends);
+      expect(counts.made).toBeGreaterThan(0);
+      expect(counts.disposed, message).toBe(counts.made);
+    }
   });
 
   test('an error while gathering a batch ends the run with that error', async () => {
@@ -332,5 +371,30 @@ function watched(device: Device, events: string[]): Device {
         },
       });
     },
+  };
+}
+
+/** A device that counts what it makes and what of it is disposed. */
+function counted(device: Device, counts: { made: number; disposed: number }): Device {
+  const count = <T extends object>(made: T): T => {
+    counts.made++;
+    return new Proxy(made, {
+      get(target, name) {
+        if (name === 'dispose') counts.disposed++;
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  };
+  const originals = new WeakMap<State, State>();
+  return {
+    name: device.name,
+    createState(specs) {
+      const state = device.createState(specs);
+      const wrapped = count(state);
+      originals.set(wrapped, state);
+      return wrapped;
+    },
+    createPlan: (spec, state, options) => count(device.createPlan(spec, originals.get(state)!, options)),
   };
 }
