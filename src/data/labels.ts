@@ -99,7 +99,8 @@ export function classify(change: ArrayLike<number>, threshold: number): Int32Arr
 }
 
 /**
- * The last-move guess: the next k events will do what the last k did, by the same threshold. Where there is no past, flat.
+ * The last-move guess: the next k events will do what the last k did. Classifies `pastReturn` by the label's threshold; with
+ * threshold 0 it is the sign of the past return. Where there is no past, flat.
  */
 export function lastMoveGuess(mid: ArrayLike<number>, options: { horizon: number; threshold: number }): Int32Array {
   checkOptions('lastMoveGuess', options, ['horizon', 'threshold']);
