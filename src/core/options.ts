@@ -59,7 +59,7 @@ export function finite(
   max: number = Number.MAX_VALUE,
 ): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
-    throw invalid(name, `a finite number ${range(min, max)}`, value);
+    throw invalid(name, `a finite number ${range(min, max)}`.trimEnd(), value);
   }
   return value;
 }

@@ -109,7 +109,7 @@ export class Graph {
   /** The state buffer of that name: declared at the first call, the same tensor at every later one. */
   state(name: string, shape: Shape, dtype: DType = 'f32', options: { trainable?: boolean } = {}): Tensor {
     checkOptions('state', options, ['trainable']);
-    const { trainable = false } = options;
+    const { trainable } = options;
     const known = this.states.get(name);
     if (known !== undefined) {
       if (!sameShape(known.tensor.shape, shape) || known.tensor.dtype !== dtype) {
@@ -122,11 +122,15 @@ export class Graph {
           },
         );
       }
+      if (trainable !== undefined && trainable !== known.trainable) {
+        const was = known.trainable ? 'trainable' : 'not trainable';
+        throw new FlashbookError('OPTION', `state '${name}' was declared as ${was} before`, { name });
+      }
       return known.tensor;
     }
     this.#checkName('state', name, this.states);
     const tensor = this.#source(STATE, name, shape, dtype);
-    this.states.set(name, { tensor, trainable });
+    this.states.set(name, { tensor, trainable: trainable ?? false });
     return tensor;
   }
 
@@ -138,11 +142,13 @@ export class Graph {
     if (data.length !== elements(shape)) {
       throw invalid(`constant '${name}'`, `${elements(shape)} values for shape ${formatShape(shape)}`, data, 'SHAPE');
     }
-    const tensor = this.state(name, shape, dtype);
     const value = new ARRAY_OF[dtype](data);
-    const known = this.states.get(name)?.value;
-    if (known !== undefined && !value.every((v, i) => Object.is(v, known[i]))) {
-      throw new FlashbookError('DATA', `constant '${name}' was declared before with another content`, { name });
+    const known = this.states.get(name);
+    const tensor = this.state(name, shape, dtype);
+    if (known !== undefined && !value.every((v, i) => Object.is(v, known.value?.[i]))) {
+      throw new FlashbookError('DATA', `constant '${name}' was declared before with another content, or none`, {
+        name,
+      });
     }
     this.states.set(name, { tensor, trainable: false, value });
     return tensor;

@@ -1,5 +1,5 @@
 /** From a graph to a plan: schedule, memory, and the flat list of kernel calls. */
-import { FlashbookError } from '../core/errors.js';
+import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
 import { DTYPE_BYTES, type PlanAttribute, type PlanSpec, type PlanStep, type PlanTensor } from '../native/plan-spec.js';
 import { placeBlocks } from './arena.js';
@@ -106,6 +106,8 @@ function planAttributes(attrs: Attributes): Record<string, PlanAttribute> {
   for (const [name, value] of Object.entries(attrs)) {
     if (typeof value === 'object')
       throw new FlashbookError('INTERNAL', `attribute ${name} is a list: it has no place in a plan`);
+    if (typeof value === 'number' && !Number.isFinite(value))
+      throw invalid(`attribute ${name}`, 'a finite number', value);
     result[name] = value;
   }
   return result;

@@ -2,6 +2,7 @@
  * Tools of the passes. A pass is a function Graph → Graph that leaves its argument as it was: it copies node by node and puts
  * something else where a rule says so.
  */
+import { FlashbookError } from '../core/errors.js';
 import { Graph, INPUT, type Node, STATE, type Tensor } from './ir.js';
 
 /** The results that stand for `node` in the new graph, or undefined to copy it. */
@@ -16,7 +17,10 @@ export class Rewriter {
   /** The tensor of the new graph that stands for one of the old graph whose node was already visited. */
   get(tensor: Tensor): Tensor {
     const mapped = this.#map.get(tensor);
-    if (mapped === undefined) throw new Error(`${tensor.node.operation.name} ${tensor.node.id} was not visited yet`);
+    if (mapped === undefined) {
+      const { operation, id } = tensor.node;
+      throw new FlashbookError('INTERNAL', `rewriting: ${operation.name} ${id} is not visited yet, or not needed`);
+    }
     return mapped;
   }
 

@@ -1,7 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Graph, type Interpretation, interpret, OPERATIONS } from '../../src/graph/index.js';
 import { nativeAvailable, nativeProblem, runtimeInfo } from '../../src/native/index.js';
 import { CASES, caseGraph, type OperationCase, TESTED_ELSEWHERE } from './cases.js';
+import { INPUTS, randomGraphs, state } from './random-graph.js';
 import { difference, runNative } from './run-native.js';
 
 const info = nativeAvailable() ? runtimeInfo() : undefined;
@@ -19,6 +21,20 @@ function reference(row: OperationCase, compute: () => Interpretation['outputs'])
   references.set(row, known);
   return known;
 }
+
+test.skipIf(info === undefined)('every operation has a kernel, except reshape, which costs none', () => {
+  expect([...OPERATIONS.keys()].filter((name) => !kernels.has(name))).toEqual(['reshape']);
+});
+
+test.skipIf(info === undefined)('random graphs: the planned memory changes no bit on the native engine', () => {
+  fc.assert(
+    fc.property(randomGraphs, (graph) => {
+      const given = { inputs: INPUTS, state: state() };
+      expect(runNative(graph, given)).toEqual(runNative(graph, given, { reuse: false }));
+    }),
+    { numRuns: 60, seed: 3 },
+  );
+});
 
 test('every operation has rows in the case table', () => {
   const covered = new Set([...CASES.map((row) => row.operation), ...TESTED_ELSEWHERE]);

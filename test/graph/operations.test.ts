@@ -250,12 +250,33 @@ describe('wrong operands are refused by name', () => {
       () => dropout(f(2), u(2), { p: 0.5 }),
     ],
     [
-      'expected a finite number between 0 and 1 for dropout p but received 1.5 of type number',
+      'expected a finite number between 0 and 0.9999 for p of dropout but received 1.5 of type number',
       () => dropout(f(2), u(4), { p: 1.5 }),
     ],
     [
-      'expected an integer between 0 and 3 for select_step index but received 4 of type number',
+      'expected an integer between 0 and 3 for index of select_step but received 4 of type number',
       () => selectStep(f(2, 4, 3), 4),
+    ],
+    [
+      "expected one of 'none', 'relu', 'gelu' for activation of linear but received 'gleu' of type string; did you mean 'gelu'?",
+      () => linear(f(2, 5), f(4, 5), undefined, { activation: 'gleu' as 'gelu' }),
+    ],
+    [
+      "attention has no option 'casual'; did you mean 'causal'?",
+      () => attention(f(1, 4, 12), { heads: 2, casual: true } as { heads: number }),
+    ],
+    [
+      'expected an integer of at least 1 for heads of attention but received 0 of type number',
+      () => attention(f(1, 4, 12), { heads: 0 }),
+    ],
+    ['expected a finite number for factor of scale but received NaN of type number', () => f(2).scale(Number.NaN)],
+    [
+      "state 'plain' was declared as not trainable before",
+      () => [graph.state('plain', [2]), graph.state('plain', [2], 'f32', { trainable: true })],
+    ],
+    [
+      "constant 'plain2' was declared before with another content, or none",
+      () => [graph.state('plain2', [1]), graph.constant('plain2', [1], [1])],
     ],
     [
       'concat: expected shape (2, 4) (leading dimensions of x0) for x1 but received shape (3, 4)',

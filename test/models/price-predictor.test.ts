@@ -4,6 +4,7 @@ import {
   constants,
   differentiate,
   Graph,
+  graphStatistics,
   interpret,
   readRowsOnly,
   softmaxCrossEntropy,
@@ -16,6 +17,18 @@ const SMALL = { features: 3, steps: 5, dModel: 8, heads: 2, layers: 2, feedForwa
 describe('PricePredictor', () => {
   test('has exactly 1,022,601 parameters with the defaults', () => {
     expect(new PricePredictor().parameterCount()).toBe(1_022_601);
+  });
+
+  test('costs two flops a weight and row, and a quarter less where one row is read', () => {
+    const graph = new Graph();
+    const logits = new PricePredictor().forward(graph.input('x', [1, 100, 6]));
+    for (const [h, tensor] of logits.entries()) graph.output(`logits${h}`, tensor);
+    const all = graphStatistics(graph);
+    expect(all.parameters).toBe(1_022_601);
+    const matrices = all.operations.find((entry) => entry.operation === 'linear')!.flops;
+    const heads = 3 * 2 * (128 * 64 + 64 * 32 + 32 * 3);
+    expect(matrices).toBe(2 * 100 * (6 * 128 + 3 * (4 * 128 * 128 + 2 * 128 * 1024)) + heads);
+    expect(graphStatistics(readRowsOnly(graph)).flops / all.flops).toBeLessThan(0.75);
   });
 
   test.each([1, 6, 40, 79])('has (features − 6) · 128 more with %i features', (features) => {

@@ -1,4 +1,5 @@
 import { invalid } from '../../core/errors.js';
+import { checkOptions, finite } from '../../core/options.js';
 import { sourceName, type Tensor } from '../ir.js';
 import { elements, f32, type Operation } from '../operation.js';
 import { expectShape } from '../shape.js';
@@ -14,7 +15,8 @@ export const adamwOperation: Operation<{ weightDecay: number }> = {
   name: 'adamw',
   operands: ['param', 'grad', 'm', 'v', 'hyper', 'coefficient'],
   results: ['param', 'm', 'v'],
-  infer([param, grad, m, v, hyper, coefficient]) {
+  infer([param, grad, m, v, hyper, coefficient], { weightDecay }) {
+    finite('weightDecay of adamw', weightDecay, 0);
     for (const [name, type] of Object.entries({ grad, m, v }))
       expectShape('adamw', name, type, param.shape, 'that of param');
     expectShape('adamw', 'hyper', hyper, [8], '[lr, beta1, beta2, eps, 1−beta1ᵗ, 1−beta2ᵗ, 0, 0]');
@@ -42,8 +44,10 @@ export const adamwOperation: Operation<{ weightDecay: number }> = {
 /** param, m and v are states of the graph; their updates are declared here. */
 export function adamw(
   operands: { param: Tensor; grad: Tensor; m: Tensor; v: Tensor; hyper: Tensor; coefficient: Tensor },
-  { weightDecay = 0 } = {},
+  options: { weightDecay?: number } = {},
 ): { param: Tensor; m: Tensor; v: Tensor } {
+  checkOptions('adamw', options, ['weightDecay']);
+  const { weightDecay = 0 } = options;
   const { param, grad, m, v, hyper, coefficient } = operands;
   const graph = param.graph;
   const results = graph.apply(adamwOperation, [param, grad, m, v, hyper, coefficient], { weightDecay });

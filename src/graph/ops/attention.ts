@@ -1,4 +1,5 @@
 import { FlashbookError } from '../../core/errors.js';
+import { checkOptions, integer, oneOf } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { type OnnxBuilder, onnxIntegers, onnxScalar } from '../onnx-lowering.js';
 import { f32, type Operation, type Shape, type TensorType } from '../operation.js';
@@ -62,10 +63,10 @@ export const attentionOperation: Operation<AttentionAttributes> = {
   },
 };
 
-export function attention(
-  qkv: Tensor,
-  { heads, causal = false, queries = 'all' }: Partial<AttentionAttributes> & { heads: number },
-): Tensor {
+/** @param options causal defaults to false, queries to 'all'. */
+export function attention(qkv: Tensor, options: Partial<AttentionAttributes> & { heads: number }): Tensor {
+  checkOptions('attention', options, ['heads', 'causal', 'queries']);
+  const { heads, causal = false, queries = 'all' } = options;
   return qkv.graph.apply(attentionOperation, [qkv], { heads, causal, queries })[0];
 }
 
@@ -85,6 +86,8 @@ export function attentionSizes(operation: string, qkv: TensorType, attrs: Attent
   expectRank(operation, 'qkv', qkv, 3, '(B, T, 3·D)');
   const [batch, steps, packed] = qkv.shape;
   const { heads, queries } = attrs;
+  integer(`heads of ${operation}`, heads, 1);
+  oneOf(`queries of ${operation}`, queries, ['all', 'last']);
   if (packed % (3 * heads) !== 0) {
     throw shapeError(operation, 'qkv', `(B, T, 3·D) with D a multiple of heads = ${heads}`, qkv.shape);
   }

@@ -1,3 +1,4 @@
+import { finite } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { f32, type Operation } from '../operation.js';
 import { expectShape } from '../shape.js';
@@ -11,7 +12,8 @@ export const clipCoefficientOperation: Operation<{ maxNorm: number }> = {
   name: 'clip_coefficient',
   operands: ['squares…'],
   results: ['coefficient', 'norm'],
-  infer(inputs) {
+  infer(inputs, { maxNorm }) {
+    finite('maxNorm of clip_coefficient', maxNorm);
     for (const [i, x] of inputs.entries()) expectShape('clip_coefficient', `squares${i}`, x, [1], 'a scalar');
     return [f32([1]), f32([1])];
   },

@@ -1,8 +1,11 @@
-import { finite } from '../../core/options.js';
+import { checkOptions, finite, integer } from '../../core/options.js';
 import { philox4x32 } from '../../core/philox.js';
 import type { Tensor } from '../ir.js';
 import { elements, f32, type Operation } from '../operation.js';
 import { expectShape } from '../shape.js';
+
+/** Above it ⌊p·2³²⌋ and 1/(1 − p) are no longer sensible numbers. */
+const LARGEST_P = 0.9999;
 
 /**
  * Each element is dropped with probability p, else multiplied by 1/(1 − p) (inverted dropout, Srivastava et al. 2014).
@@ -16,8 +19,9 @@ export const dropoutOperation: Operation<{ p: number; stream: number }> = {
   name: 'dropout',
   operands: ['x', 'rng:u32'],
   results: ['y'],
-  infer([x, rng], { p }) {
-    finite('dropout p', p, 0, 1);
+  infer([x, rng], { p, stream }) {
+    finite('p of dropout', p, 0, LARGEST_P);
+    integer('stream of dropout', stream, 0, 0xffffffff);
     expectShape('dropout', 'rng', rng, [4], '[seed low, seed high, step, 0]');
     return [f32(x.shape)];
   },
@@ -40,6 +44,8 @@ export const dropoutOperation: Operation<{ p: number; stream: number }> = {
 };
 
 /** @param stream the default is one that no other dropout of the graph has. */
-export function dropout(x: Tensor, rng: Tensor, { p, stream }: { p: number; stream?: number }): Tensor {
+export function dropout(x: Tensor, rng: Tensor, options: { p: number; stream?: number }): Tensor {
+  checkOptions('dropout', options, ['p', 'stream']);
+  const { p, stream } = options;
   return x.graph.apply(dropoutOperation, [x, rng], { p, stream: stream ?? x.graph.nextStream() })[0];
 }

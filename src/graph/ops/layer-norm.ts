@@ -1,4 +1,5 @@
 import { FlashbookError } from '../../core/errors.js';
+import { checkOptions, finite } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { columns, elements, f32, type Operation, rows } from '../operation.js';
 import { expectColumns, expectShape } from '../shape.js';
@@ -14,7 +15,8 @@ export const layerNormOperation: Operation<{ eps: number }> = {
   name: 'layer_norm',
   operands: ['x', 'gamma', 'beta'],
   results: ['y', 'mean', 'rstd'],
-  infer([x, gamma, beta]) {
+  infer([x, gamma, beta], { eps }) {
+    finite('eps of layer_norm', eps, 0);
     expectColumns('layer_norm', 'x', x, columns(gamma.shape), 'as gamma');
     expectShape('layer_norm', 'gamma', gamma, [columns(x.shape)], 'one a column of x');
     expectShape('layer_norm', 'beta', beta, gamma.shape, 'that of gamma');
@@ -49,6 +51,8 @@ export const layerNormOperation: Operation<{ eps: number }> = {
   flops: ([x]) => 8 * elements(x.shape),
 };
 
-export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, { eps = 1e-5 } = {}): Tensor {
+export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps?: number } = {}): Tensor {
+  checkOptions('layerNorm', options, ['eps']);
+  const { eps = 1e-5 } = options;
   return x.graph.apply(layerNormOperation, [x, gamma, beta], { eps })[0];
 }

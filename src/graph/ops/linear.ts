@@ -1,3 +1,4 @@
+import { checkOptions, oneOf } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import type { OnnxBuilder } from '../onnx-lowering.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
@@ -26,7 +27,7 @@ export const linearOperation: Operation<{ activation: Activation }> = {
   name: 'linear',
   operands: ['x', 'w', 'bias?', 'residual?'],
   results: ['y'],
-  infer: (inputs) => [inferLinear('linear', inputs)],
+  infer: (inputs, { activation }) => [inferLinear('linear', inputs, activation)],
   reference([x, w, bias, residual], { activation }, [y]) {
     const [n, k] = w.shape;
     const act = activationOf(activation);
@@ -62,17 +63,19 @@ export const linearOperation: Operation<{ activation: Activation }> = {
 };
 
 /** @param bias may be undefined. */
-export function linear(
-  x: Tensor,
-  w: Tensor,
-  bias?: Tensor,
-  { activation = 'none', residual }: LinearOptions = {},
-): Tensor {
+export function linear(x: Tensor, w: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
+  checkOptions('linear', options, ['activation', 'residual']);
+  const { activation = 'none', residual } = options;
   return x.graph.apply(linearOperation, [x, w, bias, residual], { activation })[0];
 }
 
 /** The shape rule of linear and its quantised twin; `inputs` are x, w, bias?, residual?. */
-export function inferLinear(operation: string, [x, w, bias, residual]: readonly TensorType[]): TensorType {
+export function inferLinear(
+  operation: string,
+  [x, w, bias, residual]: readonly TensorType[],
+  activation: Activation,
+): TensorType {
+  oneOf(`activation of ${operation}`, activation, ['none', 'relu', 'gelu']);
   expectRank(operation, 'w', w, 2, '(N, K)');
   const [n, k] = w.shape;
   expectColumns(operation, 'x', x, k, `w is (${n}, ${k})`);

@@ -1,4 +1,5 @@
 import { FlashbookError } from '../../core/errors.js';
+import { checkOptions } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
 import { formatShape, shapeError } from '../shape.js';
@@ -56,7 +57,9 @@ export const matmulOperation: Operation<MatmulAttributes> = {
   flops: ([a], [c], { transA }) => 2 * elements(c.shape) * (transA ? rows(a.shape) : columns(a.shape)),
 };
 
-export function matmul(a: Tensor, b: Tensor, { transA = false, transB = false } = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options: Partial<MatmulAttributes> = {}): Tensor {
+  checkOptions('matmul', options, ['transA', 'transB']);
+  const { transA = false, transB = false } = options;
   return a.graph.apply(matmulOperation, [a, b], { transA, transB })[0];
 }
 

@@ -1,8 +1,9 @@
+import { checkOptions } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { ONNX_TYPE, onnxScalar } from '../onnx-lowering.js';
 import { columns, elements, type Operation, rows } from '../operation.js';
 import { expectShape } from '../shape.js';
-import { type Activation, activationOf, inferLinear, onnxEpilogue } from './linear.js';
+import { type Activation, activationOf, inferLinear, type LinearOptions, onnxEpilogue } from './linear.js';
 
 /**
  * linear with int8 weights, symmetric per output channel, and int8 activations, symmetric per row and dynamic.
@@ -16,8 +17,8 @@ export const qlinearOperation: Operation<{ activation: Activation }> = {
   name: 'qlinear',
   operands: ['x', 'wq:i8', 'wscale', 'bias?', 'residual?'],
   results: ['y'],
-  infer([x, wq, wscale, bias, residual]) {
-    const y = inferLinear('qlinear', [x, wq, bias, residual]);
+  infer([x, wq, wscale, bias, residual], { activation }) {
+    const y = inferLinear('qlinear', [x, wq, bias, residual], activation);
     expectShape('qlinear', 'wscale', wscale, [wq.shape[0]], 'one a row of wq');
     return [y];
   },
@@ -64,13 +65,9 @@ export const qlinearOperation: Operation<{ activation: Activation }> = {
   flops: ([x], [y]) => 2 * elements(y.shape) * columns(x.shape),
 };
 
-export function qlinear(
-  x: Tensor,
-  wq: Tensor,
-  wscale: Tensor,
-  bias?: Tensor,
-  { activation = 'none', residual }: { activation?: Activation; residual?: Tensor } = {},
-): Tensor {
+export function qlinear(x: Tensor, wq: Tensor, wscale: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
+  checkOptions('qlinear', options, ['activation', 'residual']);
+  const { activation = 'none', residual } = options;
   return x.graph.apply(qlinearOperation, [x, wq, wscale, bias, residual], { activation })[0];
 }
 

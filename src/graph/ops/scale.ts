@@ -1,3 +1,4 @@
+import { finite } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { onnxScalar } from '../onnx-lowering.js';
 import { f32, type Operation } from '../operation.js';
@@ -7,7 +8,10 @@ export const scaleOperation: Operation<{ factor: number }> = {
   name: 'scale',
   operands: ['x'],
   results: ['y'],
-  infer: ([x]) => [f32(x.shape)],
+  infer([x], { factor }) {
+    finite('factor of scale', factor);
+    return [f32(x.shape)];
+  },
   reference([x], { factor }, [y]) {
     const rounded = Math.fround(factor);
     for (let i = 0; i < y.data.length; i++) y.data[i] = x.data[i] * rounded;

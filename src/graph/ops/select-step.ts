@@ -11,7 +11,7 @@ export const selectStepOperation: Operation<{ index: number }> = {
   results: ['y'],
   infer([x], { index }) {
     expectRank('select_step', 'x', x, 3, '(B, T, D)');
-    integer('select_step index', index, 0, x.shape[1] - 1);
+    integer('index of select_step', index, 0, x.shape[1] - 1);
     return [f32([x.shape[0], x.shape[2]])];
   },
   reference([x], { index }, [y]) {

@@ -11,8 +11,8 @@ export const sliceOperation: Operation<{ start: number; length: number }> = {
   operands: ['x'],
   results: ['y'],
   infer([x], { start, length }) {
-    integer('slice start', start, 0);
-    integer('slice length', length, 1);
+    integer('start of slice', start, 0);
+    integer('length of slice', length, 1);
     if (x.shape.length === 0 || start + length > columns(x.shape)) {
       throw shapeError('slice', 'x', `at least ${start + length} columns`, x.shape);
     }

@@ -1,5 +1,5 @@
 import { FlashbookError } from '../../core/errors.js';
-import { finite } from '../../core/options.js';
+import { checkOptions, finite } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { elements, f32, type Operation } from '../operation.js';
 import { expectRank, expectShape } from '../shape.js';
@@ -18,7 +18,7 @@ export const softmaxCrossEntropyOperation: Operation<{ smoothing: number }> = {
   operands: ['logits', 'target:i32'],
   results: ['loss', 'probs'],
   infer([logits, target], { smoothing }) {
-    finite('softmax_cross_entropy smoothing', smoothing, 0, 1);
+    finite('smoothing of softmax_cross_entropy', smoothing, 0, 1);
     expectRank('softmax_cross_entropy', 'logits', logits, 2, '(M, C)');
     expectShape('softmax_cross_entropy', 'target', target, [logits.shape[0]], 'one a row of logits');
     return [f32([1]), f32(logits.shape)];
@@ -54,8 +54,10 @@ export const softmaxCrossEntropyOperation: Operation<{ smoothing: number }> = {
 export function softmaxCrossEntropy(
   logits: Tensor,
   target: Tensor,
-  { smoothing = 0 } = {},
+  options: { smoothing?: number } = {},
 ): { loss: Tensor; probs: Tensor } {
+  checkOptions('softmaxCrossEntropy', options, ['smoothing']);
+  const { smoothing = 0 } = options;
   const [loss, probs] = logits.graph.apply(softmaxCrossEntropyOperation, [logits, target], { smoothing });
   return { loss, probs };
 }

@@ -1,3 +1,4 @@
+import { checkOptions, finite } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { onnxScalar } from '../onnx-lowering.js';
 import { columns, f32, type Operation } from '../operation.js';
@@ -12,7 +13,8 @@ export const standardizeOperation: Operation<{ clip: number }> = {
   name: 'standardize',
   operands: ['x', 'mean', 'inverseStd'],
   results: ['y'],
-  infer([x, mean, inverseStd]) {
+  infer([x, mean, inverseStd], { clip }) {
+    finite('clip of standardize', clip, 0);
     expectColumns('standardize', 'x', x, columns(mean.shape), 'one column a mean');
     expectShape('standardize', 'mean', mean, [columns(x.shape)], 'one a column of x');
     expectShape('standardize', 'inverseStd', inverseStd, mean.shape, 'that of mean');
@@ -34,6 +36,8 @@ export const standardizeOperation: Operation<{ clip: number }> = {
   inPlace: () => [0],
 };
 
-export function standardize(x: Tensor, mean: Tensor, inverseStd: Tensor, { clip = 10 } = {}): Tensor {
+export function standardize(x: Tensor, mean: Tensor, inverseStd: Tensor, options: { clip?: number } = {}): Tensor {
+  checkOptions('standardize', options, ['clip']);
+  const { clip = 10 } = options;
   return x.graph.apply(standardizeOperation, [x, mean, inverseStd], { clip })[0];
 }
