@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +9,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../src/train/checkpoint.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 const tensors = (): Map<string, CheckpointTensor> =>
   new Map<string, CheckpointTensor>([
@@ -26,7 +26,7 @@ const state = { step: 12, note: 'größer', history: [1.25, null] };
 
 describe('checkpoint file', () => {
   test('gives back every bit, dtype and shape', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'fb-')), 'run.ckpt');
+    const path = join(temporaryFolder(), 'run.ckpt');
     await writeCheckpoint(path, { state, tensors: tensors() });
     const back = (await readCheckpoint(path))!;
     expect(back.state).toEqual(state);
@@ -67,7 +67,7 @@ describe('checkpoint file', () => {
   });
 
   test('a foreign file is refused by name', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'fb-')), 'foreign.ckpt');
+    const path = join(temporaryFolder(), 'foreign.ckpt');
     writeFileSync(path, 'PK\x03\x04 not a checkpoint at all');
     await expect(readCheckpoint(path)).rejects.toMatchObject({
       code: 'FORMAT',
@@ -76,7 +76,7 @@ describe('checkpoint file', () => {
   });
 
   test('an unwritable place leaves the old file', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'fb-')), 'run.ckpt');
+    const path = join(temporaryFolder(), 'run.ckpt');
     await writeCheckpoint(path, { state, tensors: tensors() });
     const before = readFileSync(path);
     await expect(writeCheckpoint(join(path, 'below'), { state, tensors: tensors() })).rejects.toMatchObject({

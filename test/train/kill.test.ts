@@ -1,6 +1,5 @@
 import { fork } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -8,6 +7,7 @@ import { readCheckpoint, train } from '../../src/train/index.js';
 import { nativeTrains } from './devices.js';
 import { bitsOf, shortRun, smallModel } from './fixture.js';
 import { referenceDevice } from './reference-device.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 const device = nativeTrains ? undefined : referenceDevice();
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -29,7 +29,7 @@ function runAndKill(checkpoint: string, step: number): Promise<NodeJS.Signals | 
 
 test('a killed process leaves a whole checkpoint, and going on from it gives the bits of a run that was not killed', async () => {
   const whole = await train(smallModel(), shortRun({ device }));
-  const folder = mkdtempSync(join(tmpdir(), 'fb-kill-'));
+  const folder = temporaryFolder();
   const checkpoint = join(folder, 'run.ckpt');
   // Step 6 is announced just before its checkpoint is written.
   expect(await runAndKill(checkpoint, 6)).toBe('SIGKILL');

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Device, State } from '../../src/native/index.js';
@@ -7,8 +6,7 @@ import { initialise } from '../../src/nn/index.js';
 import { evaluate, type TrainProgress, train } from '../../src/train/index.js';
 import { devices, fastestDevice } from './devices.js';
 import { bitsOf, learnableWindows, type MemoryWindows, shortRun, smallModel } from './fixture.js';
-
-const folder = () => mkdtempSync(join(tmpdir(), 'fb-train-'));
+import { temporaryFolder } from './temporary-folder.js';
 
 describe.each(devices)('training on the %s device', (_, makeDevice) => {
   const device = makeDevice();
@@ -121,7 +119,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
       [{ train: nan }, /NaN/],
       [{ signal: aborted }, /stopped after step 0/],
       [{ initial: new Map() }, /embedding/],
-      [{ checkpoint: join(folder(), 'missing', 'run') }, /cannot write/],
+      [{ checkpoint: join(temporaryFolder(), 'missing', 'run') }, /cannot write/],
     ] as const) {
       const counts = { made: 0, disposed: 0 };
       const message = await train(model, shortRun({ device: counted(device, counts), ...overrides })).then(
@@ -170,7 +168,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
   });
 
   test('the log holds the history as JSON lines', async () => {
-    const log = join(folder(), 'log.jsonl');
+    const log = join(temporaryFolder(), 'log.jsonl');
     const { history } = await train(smallModel(), shortRun({ device, log }));
     const lines = readFileSync(log, 'utf8')
       .trim()
@@ -215,8 +213,8 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
       'a run stopped after step %i and resumed gives the bits of one that was not',
       async (stop) => {
         const whole = await train(smallModel(), shortRun({ device }));
-        const checkpoint = join(folder(), 'run.ckpt');
-        const log = join(folder(), 'log.jsonl');
+        const checkpoint = join(temporaryFolder(), 'run.ckpt');
+        const log = join(temporaryFolder(), 'log.jsonl');
         const controller = new AbortController();
         const stopped = train(
           smallModel(),
@@ -242,7 +240,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
 
     test('a run stopped in the middle of an evaluation makes that evaluation when resumed', async () => {
       const whole = await train(smallModel(), shortRun({ device }));
-      const checkpoint = join(folder(), 'run.ckpt');
+      const checkpoint = join(temporaryFolder(), 'run.ckpt');
       const controller = new AbortController();
       const onProgress = ({ phase, step, fraction }: TrainProgress) => {
         if (phase === 'evaluate' && step === 8 && fraction! < 0.5) controller.abort();
@@ -255,7 +253,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     });
 
     test('a finished run gives its result again at once', async () => {
-      const checkpoint = join(folder(), 'run.ckpt');
+      const checkpoint = join(temporaryFolder(), 'run.ckpt');
       const whole = await train(smallModel(), shortRun({ device, checkpoint }));
       const steps: number[] = [];
       const again = await train(
@@ -272,7 +270,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
         [{ checkpointEverySteps: 5, checkpointEverySeconds: 1e9 }, [1, 6, 11]],
         [{ checkpointEverySeconds: 4 }, [1, 5, 9, 13]],
       ] as const) {
-        const checkpoint = join(folder(), 'run.ckpt');
+        const checkpoint = join(temporaryFolder(), 'run.ckpt');
         let now = 0;
         let last = '';
         const writtenBefore: number[] = [];
@@ -297,7 +295,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     });
 
     test('of another configuration are refused, with the difference named', async () => {
-      const checkpoint = join(folder(), 'run.ckpt');
+      const checkpoint = join(temporaryFolder(), 'run.ckpt');
       await train(smallModel(), shortRun({ device, checkpoint }));
       const resume = (overrides: object, model = smallModel()) =>
         train(model, shortRun({ device, checkpoint, resume: true, ...overrides }));
@@ -317,7 +315,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     });
 
     test('that are damaged are refused', async () => {
-      const checkpoint = join(folder(), 'run.ckpt');
+      const checkpoint = join(temporaryFolder(), 'run.ckpt');
       await train(smallModel(), shortRun({ device, checkpoint }));
       const bytes = readFileSync(checkpoint);
       bytes[bytes.length >> 1] ^= 1;
@@ -329,7 +327,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     });
 
     test('and logs that cannot be written stop the run before its first step', async () => {
-      const nowhere = join(folder(), 'missing', 'run');
+      const nowhere = join(temporaryFolder(), 'missing', 'run');
       for (const place of [{ checkpoint: nowhere }, { log: nowhere }]) {
         const steps: number[] = [];
         const run = train(
@@ -345,7 +343,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
       const whole = await train(smallModel(), shortRun({ device }));
       const fresh = await train(
         smallModel(),
-        shortRun({ device, resume: true, checkpoint: join(folder(), 'none.ckpt') }),
+        shortRun({ device, resume: true, checkpoint: join(temporaryFolder(), 'none.ckpt') }),
       );
       expect(bitsOf(fresh.parameters)).toBe(bitsOf(whole.parameters));
     });
