@@ -71,11 +71,14 @@ const OPTIONS = [
 ] as const satisfies readonly (keyof ArtefactOptions)[];
 
 /**
- * The largest accepted |difference| of golden logits when an artefact is loaded. int8 grows with the logits: where a float32
- * sum lies next to a rounding boundary, backends that add in another order quantise an activation to the neighbouring value.
+ * The largest accepted |difference| of golden logits when an artefact is loaded.
+ *
+ * int8: backends add float32 sums in different orders. Where that moves an activation across a rounding boundary, its int8
+ * value and all that follows change, by about as much as quantising itself changes the logits: three windows in four agree
+ * to 1e-6, the others differ by up to some hundredths.
  */
 function goldenTolerance(precision: 'f32' | 'int8', logits: ArrayLike<number>): Manifest['golden']['tolerance'] {
-  const tolerance = precision === 'f32' ? 1e-4 : 1e-2 * Math.max(1, ...Array.from(logits, Math.abs));
+  const tolerance = precision === 'f32' ? 1e-4 : 5e-2 * Math.max(1, ...Array.from(logits, Math.abs));
   return { native: tolerance, onnx: tolerance };
 }
 

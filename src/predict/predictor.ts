@@ -26,8 +26,7 @@ export interface PredictAsyncOptions extends PredictOptions {
 
 /**
  * Runs a trained model. `features` are raw windows (n, steps, features) of any n ≥ 1, oldest row first; scaling is part of
- * the model. A window's prediction does not depend on the windows beside it, except with ONNX Runtime in int8 where its
- * quantisation is stated to (see the exporter).
+ * the model. A window's prediction does not depend on the windows beside it: with the native core not by one bit.
  *
  * @throws FlashbookError SHAPE (not a Float32Array, wrong length, detached, shared or resizable memory), NUMERIC (NaN or
  * infinity, naming window, step and feature), DISPOSED, ABORTED, BACKEND or NATIVE.
