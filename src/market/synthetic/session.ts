@@ -17,7 +17,7 @@ export interface SyntheticOptions {
   events?: number;
   /** How strongly the hidden drift tilts the flow: 0 makes its direction unpredictable (a control), 1 is the default. */
   predictability?: number;
-  /** Mean life of the hidden drift in arrivals. Default 250. */
+  /** Mean life of the hidden drift in arrivals. Default 150. */
   persistence?: number;
   /** Trading halts, spread evenly over the session. Default 1. */
   halts?: number;
@@ -41,7 +41,7 @@ const HALT_NS = 300e9;
 /** Rates of Poisson arrivals; only their ratios matter. */
 const LIMIT_RATE = 1;
 const MARKET_RATE = 0.15;
-const HIDDEN_RATE = 0.035;
+const HIDDEN_RATE = 0.08;
 /** A resting order's own rate of cancellation: about 1 / CANCEL_RATE orders rest on both sides together. */
 const CANCEL_RATE = 0.008;
 /** Share of cancellations that hit the order in front at the touch; the others hit any order, each equally likely. */
@@ -54,6 +54,8 @@ const INSIDE_SHARE = 0.9;
 const MEAN_DEPTH = 30;
 /** The strongest tilt: (1 + TILT) / 2 of the flow at the touch then goes one way. */
 const TILT = 0.95;
+/** How fast the tilt saturates as the drift grows. */
+const GAIN = 2;
 
 /**
  * A seeded session of a synthetic exchange: zero-intelligence order flow through a price-time-priority book.
@@ -66,7 +68,7 @@ const TILT = 0.95;
  * executes resting orders in the order of price and time, one event an order; some trades meet hidden orders; trading halts.
  *
  * What can be predicted: a hidden drift x, a stationary AR(1) process with unit variance and mean life `persistence`
- * arrivals, x' = φx + √(1−φ²)·ε, φ = exp(−1/persistence). With p = (1 + 0.95·tanh(predictability · x)) / 2, a market order buys
+ * arrivals, x' = φx + √(1−φ²)·ε, φ = exp(−1/persistence). With p = (1 + 0.95·tanh(2 · predictability · x)) / 2, a market order buys
  * with probability p, a limit order inside the spread bids with probability p, and a cancellation at the touch takes an
  * ask with probability p. All else is symmetric. So the price drifts with x, and the flow of the last events betrays it.
  * `session.hidden[i]` is x when event i happened; reachableAccuracy() says how well somebody who knows it predicts.
@@ -76,7 +78,7 @@ const TILT = 0.95;
  */
 export function syntheticSession(options: SyntheticOptions = {}): MarketSession {
   checkOptions('syntheticSession', options, OPTIONS);
-  const { seed = 1, events = 60_000, predictability = 1, persistence = 250, halts = 1, referenceLevels = 0 } = options;
+  const { seed = 1, events = 60_000, predictability = 1, persistence = 150, halts = 1, referenceLevels = 0 } = options;
   integer('seed', seed, 0);
   integer('events', events, 2 * OPENING_LEVELS, 50_000_000);
   finite('predictability', predictability, 0, 10);
@@ -125,7 +127,7 @@ class Exchange {
   constructor(
     readonly limit: number,
     readonly random: Random,
-    readonly gain: number,
+    readonly predictability: number,
     persistence: number,
     levels: number,
   ) {
@@ -167,7 +169,7 @@ class Exchange {
     const { random } = this;
     const book = this.#book;
     this.#drift = this.#keep * this.#drift + Math.sqrt(1 - this.#keep * this.#keep) * random.normal();
-    this.#upward = (1 + TILT * Math.tanh(this.gain * this.#drift)) / 2;
+    this.#upward = (1 + TILT * Math.tanh(GAIN * this.predictability * this.#drift)) / 2;
     const cancels = CANCEL_RATE * (book.count(1) + book.count(-1));
     const rate = LIMIT_RATE + MARKET_RATE + HIDDEN_RATE + cancels;
     this.#pass((random.exponential() * SESSION_NS * 2 * LIMIT_RATE) / (this.limit * rate));

@@ -71,7 +71,7 @@ describe('MatchingBook', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 20 },
     );
   });
 });
