@@ -1,0 +1,131 @@
+/** Rows of the operations that work element by element. */
+import {
+  add,
+  dropout,
+  gelu,
+  mul,
+  relu,
+  type Shape,
+  scale,
+  softmax,
+  standardize,
+  type Tensor,
+} from '../../src/graph/index.js';
+import { type OperationCase, RNG, raw, size } from './case.js';
+import type { Fill } from './values.js';
+
+const shapes = (list: readonly Shape[]) => list.map((shape) => ({ shape, name: `(${shape.join(', ')})` }));
+const RAGGED = shapes([[1], [3], [7, 5], [2, 3, 17], [4, 33], [1, 1000], [3, 64]]);
+
+function unary(operation: string, apply: (x: Tensor) => Tensor, specials: boolean, ulps?: number): OperationCase[] {
+  const rows: OperationCase[] = RAGGED.map(({ shape, name }) => ({
+    operation,
+    name,
+    inputs: [{ shape }],
+    apply: ([x]) => [apply(x)],
+    ulps,
+  }));
+  const extreme = (values: Fill): OperationCase => ({
+    operation,
+    name: `${String(values)} values`,
+    inputs: [{ shape: [5, 39], values }],
+    apply: ([x]) => [apply(x)],
+    differentiable: false,
+    relative: true,
+    ulps,
+  });
+  return [...rows, extreme('wide'), ...(specials ? [extreme('special')] : [])];
+}
+
+function binary(operation: string, apply: (a: Tensor, b: Tensor) => Tensor): OperationCase[] {
+  const pairs: [Shape, Shape][] = [
+    [[1], [1]],
+    [
+      [7, 5],
+      [7, 5],
+    ],
+    [[7, 5], [5]],
+    [
+      [2, 3, 17],
+      [3, 17],
+    ],
+    [[2, 3, 17], [17]],
+    [[3, 65], [65]],
+    [[6, 1], [1]],
+    [
+      [2, 100, 8],
+      [100, 8],
+    ],
+  ];
+  const rows: OperationCase[] = pairs.map(([a, b]) => ({
+    operation,
+    name: `(${a.join(', ')}) and (${b.join(', ')})`,
+    inputs: [{ shape: a }, { shape: b }],
+    apply: ([x, y]) => [apply(x, y)],
+    differentiable: size(a) <= 200,
+  }));
+  const special: OperationCase = {
+    operation,
+    name: 'special values',
+    inputs: [
+      { shape: [9, 41], values: 'special' },
+      { shape: [9, 41], values: 'special' },
+    ],
+    apply: ([x, y]) => [apply(x, y)],
+    differentiable: false,
+    relative: true,
+  };
+  return [...rows, special];
+}
+
+/** dy and a second operand of the same shape. */
+function elementwiseGradient(operation: string, ulps?: number): OperationCase[] {
+  const make = (shape: Shape, values: Fill): OperationCase => ({
+    operation,
+    name: `(${shape.join(', ')}) ${String(values)}`,
+    inputs: [{ shape }, { shape, values }],
+    apply: raw(operation),
+    differentiable: false,
+    relative: values !== 'normal',
+    // Near a zero of the derivative its two terms cancel: 16 times the bound.
+    ulps: values === 'special' && ulps !== undefined ? 16 * ulps : ulps,
+  });
+  return [...RAGGED.map(({ shape }) => make(shape, 'normal')), make([5, 39], 'wide'), make([5, 39], 'special')];
+}
+
+function dropouts(): OperationCase[] {
+  return RAGGED.flatMap(({ shape, name }) =>
+    [0.1, 0.5].map(
+      (p): OperationCase => ({
+        operation: 'dropout',
+        name: `${name} p ${p}`,
+        inputs: [{ shape, values: 'positive' }, RNG],
+        apply: ([x, rng]) => [dropout(x, rng, { p, stream: 3 })],
+      }),
+    ),
+  );
+}
+
+function standardizes(): OperationCase[] {
+  return (['normal', 'wide', 'special'] as const).map((values) => ({
+    operation: 'standardize',
+    name: `${values} values`,
+    inputs: [{ shape: [2, 7, 37], values }, { shape: [37] }, { shape: [37], values: 'positive' }],
+    apply: ([x, mean, inverseStd]) => [standardize(x, mean, inverseStd, { clip: 2.5 })],
+    differentiable: false,
+    relative: values === 'special',
+  }));
+}
+
+export const ELEMENTWISE_CASES: readonly OperationCase[] = [
+  ...binary('add', add),
+  ...binary('mul', mul),
+  ...unary('scale', (x) => scale(x, -0.3), true),
+  ...standardizes(),
+  ...unary('relu', relu, true),
+  ...elementwiseGradient('relu_grad'),
+  ...unary('gelu', gelu, true, 16),
+  ...elementwiseGradient('gelu_grad', 16),
+  ...dropouts(),
+  ...unary('softmax', softmax, true, 32),
+];

@@ -1,0 +1,196 @@
+/** Rows of the operations that multiply matrices. */
+import { attention, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
+import { type OperationCase, raw, size } from './case.js';
+import type { Fill } from './values.js';
+
+function linears(): OperationCase[] {
+  const rows: OperationCase[] = [];
+  const sizes: [Shape, number, number][] = [
+    [[1], 1, 1],
+    [[3], 5, 2],
+    [[2, 3], 6, 7],
+    [[5], 33, 17],
+    [[13], 64, 48],
+    [[2, 37], 40, 128],
+    [[1], 128, 1024],
+    [[65], 130, 67],
+    [[1, 100], 128, 384],
+  ];
+  for (const [leading, k, n] of sizes) {
+    for (const activation of ['none', 'relu', 'gelu'] as const) {
+      for (const extras of ['', 'bias', 'bias and residual', 'residual']) {
+        if (size(leading) * k * n > 100_000 && extras !== 'bias and residual') continue;
+        const y = [...leading, n];
+        const operands = [{ shape: [...leading, k] }, { shape: [n, k] }];
+        if (extras.includes('bias')) operands.push({ shape: [n] });
+        if (extras.includes('residual')) operands.push({ shape: y });
+        rows.push({
+          operation: 'linear',
+          name: `(${leading.join(', ')}) × ${k} → ${n} ${activation} ${extras}`.trimEnd(),
+          inputs: operands,
+          apply: ([x, w, ...rest]) => {
+            const bias = extras.includes('bias') ? rest[0] : undefined;
+            const residual = extras.includes('residual') ? rest.at(-1) : undefined;
+            return [linear(x, w, bias, { activation, residual })];
+          },
+          differentiable: size(leading) * k * n <= 300,
+          ulps: 8 + Math.sqrt(k),
+        });
+      }
+    }
+  }
+  rows.push({
+    operation: 'linear',
+    name: 'NaN and infinity stay in their rows',
+    inputs: [
+      {
+        shape: [6, 8],
+        values: [...new Array(11).fill(1), Number.NaN, ...new Array(12).fill(2), Number.POSITIVE_INFINITY],
+      },
+      { shape: [9, 8], values: 'positive' },
+    ],
+    apply: ([x, w]) => [linear(x, w)],
+    differentiable: false,
+  });
+  return rows;
+}
+
+function qlinears(): OperationCase[] {
+  const rows: OperationCase[] = [];
+  const sizes: [Shape, number, number][] = [
+    [[1], 1, 1],
+    [[2, 3], 6, 7],
+    [[5], 33, 17],
+    [[13], 64, 48],
+    [[1], 128, 1024],
+    [[65], 130, 67],
+    [[7], 1024, 128],
+  ];
+  for (const [leading, k, n] of sizes) {
+    for (const activation of ['none', 'relu', 'gelu'] as const) {
+      rows.push({
+        operation: 'qlinear',
+        name: `(${leading.join(', ')}) × ${k} → ${n} ${activation}`,
+        inputs: [
+          { shape: [...leading, k] },
+          { shape: [n, k], dtype: 'i8', values: 'int8' },
+          { shape: [n], values: 'positive' },
+          { shape: [n] },
+          { shape: [...leading, n] },
+        ],
+        apply: ([x, wq, wscale, bias, residual]) => [
+          qlinear(x, wq, wscale, bias, { activation, residual }),
+          qlinear(x, wq, wscale, undefined, { activation }),
+        ],
+        differentiable: false,
+        ulps: 8,
+      });
+    }
+  }
+  const row = (name: string, values: Fill): OperationCase => ({
+    operation: 'qlinear',
+    name,
+    inputs: [
+      { shape: [5, 37], values },
+      { shape: [11, 37], dtype: 'i8', values: 'int8' },
+      { shape: [11], values: 'positive' },
+    ],
+    apply: ([x, wq, wscale]) => [qlinear(x, wq, wscale)],
+    differentiable: false,
+  });
+  rows.push(
+    row('rows of zeros', [0]),
+    row('special values', 'special'),
+    row('halves round to even', [127, 0.5, 1.5, 2.5, -0.5, -1.5]),
+  );
+  rows.push(
+    row('infinity in one row', [...new Array(50).fill(1), Number.NEGATIVE_INFINITY, ...new Array(134).fill(-2)]),
+  );
+  return rows;
+}
+
+function matmuls(): OperationCase[] {
+  const sizes = [
+    [1, 1, 1],
+    [3, 4, 5],
+    [7, 17, 9],
+    [33, 65, 31],
+    [64, 128, 96],
+    [130, 300, 70],
+  ];
+  return sizes.flatMap(([m, k, n]) =>
+    [false, true].flatMap((transA) =>
+      [false, true].map(
+        (transB): OperationCase => ({
+          operation: 'matmul',
+          name: `${m} × ${k} × ${n}${transA ? ' aᵀ' : ''}${transB ? ' bᵀ' : ''}`,
+          inputs: [{ shape: transA ? [k, m] : [m, k] }, { shape: transB ? [n, k] : [k, n] }],
+          apply: ([a, b]) => [matmul(a, b, { transA, transB })],
+          differentiable: m * k * n <= 1100,
+          ulps: 8 + Math.sqrt(k),
+        }),
+      ),
+    ),
+  );
+}
+
+function attentions(): OperationCase[] {
+  const rows: OperationCase[] = [];
+  const sizes = [
+    [1, 1, 1, 1],
+    [1, 2, 1, 4],
+    [2, 5, 2, 3],
+    [2, 17, 3, 8],
+    [1, 100, 4, 32],
+    [2, 65, 2, 16],
+    [1, 33, 1, 40],
+  ];
+  for (const [batch, steps, heads, headDim] of sizes) {
+    for (const causal of [false, true]) {
+      for (const queries of ['all', 'last'] as const) {
+        const name = `B ${batch}, T ${steps}, ${heads} × ${headDim}${causal ? ' causal' : ''} ${queries}`;
+        const width = heads * headDim;
+        const queryRows = queries === 'last' ? 1 : steps;
+        const qkv = { shape: [batch, steps, 3 * width] };
+        rows.push({
+          operation: 'attention',
+          name,
+          inputs: [qkv],
+          apply: ([x]) => [attention(x, { heads, causal, queries })],
+          differentiable: batch * steps * width <= 64,
+          ulps: 32,
+        });
+        rows.push({
+          operation: 'attention_grad',
+          name,
+          inputs: [{ shape: [batch, queryRows, width] }, qkv],
+          apply: ([dO, x]) => {
+            const [o, lse] = raw('attention', { heads, causal, queries })([x]);
+            return [...raw('attention_grad', { heads, causal, queries })([dO, x, o, lse]), lse];
+          },
+          differentiable: false,
+          ulps: 64,
+        });
+      }
+    }
+  }
+  const special = (name: string, values: Fill): OperationCase => ({
+    operation: 'attention',
+    name,
+    inputs: [{ shape: [1, 9, 24], values }],
+    apply: ([x]) => [attention(x, { heads: 2, causal: true })],
+    differentiable: false,
+    ulps: 64,
+  });
+  rows.push(special('large scores', 'wide'), special('equal scores', [1]));
+  rows.push(
+    special('NaN in one step reaches later rows only', [
+      ...new Array(24 * 5 + 3).fill(0.5),
+      Number.NaN,
+      ...new Array(92).fill(0.25),
+    ]),
+  );
+  return rows;
+}
+
+export const MATRIX_CASES: readonly OperationCase[] = [...linears(), ...qlinears(), ...matmuls(), ...attentions()];

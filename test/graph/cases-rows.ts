@@ -1,0 +1,207 @@
+/** Rows of the operations that work on whole rows or columns: norms, losses, selections, reductions. */
+import {
+  clipCoefficient,
+  concat,
+  layerNorm,
+  relu,
+  reshape,
+  type Shape,
+  scale,
+  selectStep,
+  slice,
+  softmaxCrossEntropy,
+  sumRows,
+  sumSquares,
+} from '../../src/graph/index.js';
+import { type CaseInput, type OperationCase, raw, size } from './case.js';
+
+function norms(): OperationCase[] {
+  const list: Shape[] = [
+    [1, 1],
+    [4, 3],
+    [7, 5],
+    [2, 3, 17],
+    [4, 33],
+    [2, 1000],
+    [3, 128],
+    [37, 64],
+  ];
+  return list.flatMap((shape): OperationCase[] => {
+    const d = shape.at(-1)!;
+    const name = `(${shape.join(', ')})`;
+    const operands = [{ shape }, { shape: [d] }, { shape: [d] }];
+    return [
+      {
+        operation: 'layer_norm',
+        name,
+        inputs: operands,
+        apply: ([x, gamma, beta]) => [layerNorm(x, gamma, beta)],
+        differentiable: d > 1 && size(shape) <= 200,
+        ulps: 32,
+      },
+      {
+        operation: 'layer_norm_grad',
+        name,
+        inputs: [{ shape }, ...operands],
+        apply: ([dy, x, gamma, beta]) => {
+          const [, mean, rstd] = raw('layer_norm', { eps: 1e-5 })([x, gamma, beta]);
+          return raw('layer_norm_grad')([dy, x, gamma, mean, rstd]);
+        },
+        differentiable: false,
+        ulps: d === 1 ? 1e9 : 64, // one column: x − mean is 0, and what rounding leaves is multiplied by 1/√eps
+      },
+    ];
+  });
+}
+
+function losses(): OperationCase[] {
+  const rows: OperationCase[] = [];
+  for (const [m, c] of [
+    [1, 2],
+    [5, 3],
+    [64, 3],
+    [7, 33],
+    [130, 3],
+  ]) {
+    for (const smoothing of [0, 0.1]) {
+      for (const [label, values] of [
+        ['', [0, 1, 1, 0]],
+        [' with ignored rows', [0, -1, 1]],
+        [' all ignored', [-1]],
+      ] as const) {
+        const name = `(${m}, ${c}) smoothing ${smoothing}${label}`;
+        const target: CaseInput = { shape: [m], dtype: 'i32', values };
+        rows.push({
+          operation: 'softmax_cross_entropy',
+          name,
+          inputs: [{ shape: [m, c] }, target],
+          apply: ([x, y]) => [softmaxCrossEntropy(x, y, { smoothing }).loss],
+          differentiable: m * c <= 200,
+          ulps: 32,
+        });
+        rows.push({
+          operation: 'softmax_cross_entropy_grad',
+          name,
+          inputs: [{ shape: [1] }, { shape: [m, c] }, target],
+          apply: ([dLoss, x, y]) => {
+            const [, probs] = raw('softmax_cross_entropy', { smoothing })([x, y]);
+            return [probs, ...raw('softmax_cross_entropy_grad', { smoothing })([dLoss, probs, y])];
+          },
+          differentiable: false,
+          ulps: 32,
+        });
+      }
+    }
+  }
+  return rows;
+}
+
+function steps(): OperationCase[] {
+  const list: [Shape, number][] = [
+    [[1, 1, 1], 0],
+    [[3, 4, 5], -1],
+    [[2, 7, 33], 3],
+    [[2, 100, 128], -1],
+  ];
+  return list.flatMap(([shape, index]): OperationCase[] => [
+    {
+      operation: 'select_step',
+      name: `(${shape.join(', ')}) step ${index}`,
+      inputs: [{ shape }],
+      apply: ([x]) => [selectStep(x, index)],
+      differentiable: size(shape) <= 200,
+      ulps: 0,
+    },
+    {
+      operation: 'select_step_grad',
+      name: `(${shape.join(', ')}) step ${index}`,
+      inputs: [{ shape: [shape[0], shape[2]] }],
+      apply: raw('select_step_grad', { index: index < 0 ? index + shape[1] : index, steps: shape[1] }),
+      differentiable: false,
+      ulps: 0,
+    },
+  ]);
+}
+
+function columnsOf(): OperationCase[] {
+  return [
+    ...[[3], [1, 2], [5, 1, 7], [33, 16, 64]].map(
+      (widths): OperationCase => ({
+        operation: 'concat',
+        name: `widths ${widths.join(', ')}`,
+        inputs: widths.map((width) => ({ shape: [2, 3, width] })),
+        apply: (tensors) => [concat(tensors)],
+        differentiable: size(widths) < 100,
+        ulps: 0,
+      }),
+    ),
+    ...(
+      [
+        [5, 0, 5],
+        [5, 1, 3],
+        [5, 4, 1],
+        [70, 3, 65],
+      ] as const
+    ).map(
+      ([width, start, length]): OperationCase => ({
+        operation: 'slice',
+        name: `${length} of ${width} columns from ${start}`,
+        inputs: [{ shape: [4, width] }],
+        apply: ([x]) => [slice(x, { start, length })],
+        differentiable: width < 10,
+        ulps: 0,
+      }),
+    ),
+  ];
+}
+
+function reductions(): OperationCase[] {
+  const list: Shape[] = [[1, 1], [3], [7, 5], [2, 3, 17], [1000, 3], [129, 130], [1, 5000]];
+  return list.flatMap((shape): OperationCase[] => {
+    const name = `(${shape.join(', ')})`;
+    const differentiable = size(shape) <= 200;
+    const ulps = 8 + Math.sqrt(size(shape));
+    return [
+      { operation: 'sum_rows', name, inputs: [{ shape }], apply: ([x]) => [sumRows(x)], differentiable, ulps },
+      { operation: 'sum_squares', name, inputs: [{ shape }], apply: ([x]) => [sumSquares(x)], differentiable, ulps },
+    ];
+  });
+}
+
+function clips(): OperationCase[] {
+  return (
+    [
+      [1, [4]],
+      [5, [0.25]],
+      [3, [1e-20, 0]],
+      [2, [Number.NaN, 1]],
+      [40, [1, 2, 3]],
+    ] as [number, number[]][]
+  ).flatMap(([count, values]) =>
+    [1, 100, 0, -1].map(
+      (maxNorm): OperationCase => ({
+        operation: 'clip_coefficient',
+        name: `${count} parts of ${values.join(', ')}, maxNorm ${maxNorm}`,
+        inputs: Array.from({ length: count }, (_, i) => ({ shape: [1], values: [values[i % values.length]] })),
+        apply: (squares) => Object.values(clipCoefficient(squares, maxNorm)),
+        differentiable: false,
+      }),
+    ),
+  );
+}
+
+export const ROW_CASES: readonly OperationCase[] = [
+  ...norms(),
+  ...losses(),
+  ...steps(),
+  ...columnsOf(),
+  ...reductions(),
+  ...clips(),
+  { operation: 'reshape', name: 'of an input', inputs: [{ shape: [4, 6] }], apply: ([x]) => [reshape(x, [2, 12])] },
+  {
+    operation: 'reshape',
+    name: 'between operations',
+    inputs: [{ shape: [4, 6] }],
+    apply: ([x]) => [relu(reshape(scale(x, 2), [24]))],
+  },
+];
