@@ -1,7 +1,7 @@
 // Vectorised elementwise kernels; elementwise.h has the formulas. Compiled once for each instruction set.
 #include "kernels/elementwise/elementwise.h"
 
-#include "simd/vec.h"
+#include "simd/range.h"
 
 namespace flashbook {
 namespace FB_ISA {
@@ -10,32 +10,12 @@ extern const ElementwiseKernels elementwise_kernels;
 
 namespace {
 
-constexpr int W = VecF::width;
-
 template <class F> FB_INLINE void map(const float* a, float* y, int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + 2 * W <= n; i += 2 * W) {
-    const VecF r0 = f(load(a + i)), r1 = f(load(a + i + W));
-    store(y + i, r0);
-    store(y + i + W, r1);
-  }
-  for (; i < n; i += W) {
-    const Mask m = first(n - i < W ? static_cast<int>(n - i) : W);
-    maskstore(y + i, f(maskload(a + i, m)), m);
-  }
+  for_vectors(n, [=](int64_t i, auto part) { store(y + i, f(load(a + i, part)), part); });
 }
 
 template <class F> FB_INLINE void map(const float* a, const float* b, float* y, int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + 2 * W <= n; i += 2 * W) {
-    const VecF r0 = f(load(a + i), load(b + i)), r1 = f(load(a + i + W), load(b + i + W));
-    store(y + i, r0);
-    store(y + i + W, r1);
-  }
-  for (; i < n; i += W) {
-    const Mask m = first(n - i < W ? static_cast<int>(n - i) : W);
-    maskstore(y + i, f(maskload(a + i, m), maskload(b + i, m)), m);
-  }
+  for_vectors(n, [=](int64_t i, auto part) { store(y + i, f(load(a + i, part), load(b + i, part)), part); });
 }
 
 // A row of `period` values seen as one that repeats at least `kTile` elements: itself when it is long, else copies of it
@@ -99,11 +79,12 @@ void standardize(const float* x, const float* mean, const float* inverse_std, fl
   const VecF low = set1(-clip), high = set1(clip);
   for (int64_t start = 0; start < n; start += means.length) {
     const int64_t length = n - start < means.length ? n - start : means.length;
-    for (int64_t i = 0; i < length; i += W) {
-      const Mask m = first(length - i < W ? static_cast<int>(length - i) : W);
-      const VecF z = (maskload(x + start + i, m) - maskload(means.row + i, m)) * maskload(scales.row + i, m);
-      maskstore(y + start + i, max(low, min(high, z)), m);   // this order keeps a NaN of z
-    }
+    const float *in = x + start, *center = means.row, *inverse = scales.row;
+    float* out = y + start;
+    for_vectors(length, [=](int64_t i, auto part) {
+      const VecF z = (load(in + i, part) - load(center + i, part)) * load(inverse + i, part);
+      store(out + i, max(low, min(high, z)), part);   // this order keeps a NaN of z
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 // Vectorised softmax and cross-entropy; loss.h has the formulas. Compiled once for each instruction set.
 #include "kernels/loss/loss.h"
 
-#include "simd/vec.h"
+#include "simd/range.h"
 
 namespace flashbook {
 namespace FB_ISA {
@@ -10,16 +10,14 @@ extern const LossKernels loss_kernels;
 
 namespace {
 
-constexpr int W = VecF::width;
-
-FB_INLINE Mask tail(int64_t left) { return first(left < W ? static_cast<int>(left) : W); }
+// v in the lanes that count, `other` elsewhere.
+FB_INLINE VecF keep_or(VecF v, VecF, Whole) { return v; }
+FB_INLINE VecF keep_or(VecF v, VecF other, Mask m) { return select(m, v, other); }
 
 FB_INLINE float row_max(const float* x, int64_t columns) {
-  VecF top = set1(-__builtin_inff());
-  for (int64_t c = 0; c < columns; c += W) {
-    const Mask m = tail(columns - c);
-    top = max(top, select(m, maskload(x + c, m), top));
-  }
+  const VecF least = set1(-__builtin_inff());
+  VecF top = least;
+  for_vectors(columns, [&](int64_t c, auto part) { top = max(top, keep_or(load(x + c, part), least, part)); });
   return reduce_max(top);
 }
 
@@ -27,18 +25,14 @@ FB_INLINE float row_max(const float* x, int64_t columns) {
 FB_INLINE float softmax_row(const float* x, float* y, float top, int64_t columns) {
   const VecF shift = set1(top);
   VecF total = zero();
-  for (int64_t c = 0; c < columns; c += W) {
-    const Mask m = tail(columns - c);
-    const VecF e = select(m, exp(maskload(x + c, m) - shift), zero());
-    total = total + e;
-    maskstore(y + c, e, m);
-  }
+  for_vectors(columns, [&](int64_t c, auto part) {
+    const VecF e = exp(load(x + c, part) - shift);
+    total = total + keep(e, part);
+    store(y + c, e, part);
+  });
   const float sum = reduce_add(total);
   const VecF factor = set1(1.0f / sum);
-  for (int64_t c = 0; c < columns; c += W) {
-    const Mask m = tail(columns - c);
-    maskstore(y + c, maskload(y + c, m) * factor, m);
-  }
+  for_vectors(columns, [=](int64_t c, auto part) { store(y + c, load(y + c, part) * factor, part); });
   return sum;
 }
 
@@ -56,12 +50,8 @@ void cross_entropy(const float* logits, const int32_t* target, float smoothing, 
     float spread = 0.0f;   // Σ (x − top); left out without smoothing, where it would turn a logit of −∞ into 0·∞
     if (smoothing != 0.0f) {
       const VecF shift = set1(top);
-      VecF s = zero();
-      for (int64_t c = 0; c < columns; c += W) {
-        const Mask m = tail(columns - c);
-        s = s + select(m, maskload(logits + c, m) - shift, zero());
-      }
-      spread = smoothing / static_cast<float>(columns) * reduce_add(s);
+      const float sum = sum_vectors(columns, [=](int64_t c, auto part) { return keep(load(logits + c, part) - shift, part); });
+      spread = smoothing / static_cast<float>(columns) * sum;
     }
     const float sum = softmax_row(logits, probs, top, columns);
     const float loss = __builtin_logf(sum) - (1.0f - smoothing) * chosen - spread;
@@ -76,11 +66,10 @@ void cross_entropy_grad(float factor, const float* probs, const int32_t* target,
     const int32_t t = target[r];
     const bool valid = t >= 0 && t < columns;
     const float at_target = valid ? factor * (probs[t] - (1.0f - smoothing + off)) : 0.0f;
-    for (int64_t c = 0; c < columns; c += W) {
-      const Mask m = tail(columns - c);
-      const VecF g = set1(factor) * (maskload(probs + c, m) - set1(off));
-      maskstore(dlogits + c, valid ? g : set1(t == -1 ? 0.0f : __builtin_nanf("")), m);
-    }
+    const float elsewhere = t == -1 ? 0.0f : __builtin_nanf("");
+    for_vectors(columns, [=](int64_t c, auto part) {
+      store(dlogits + c, valid ? set1(factor) * (load(probs + c, part) - set1(off)) : set1(elsewhere), part);
+    });
     if (valid) dlogits[t] = at_target;
   }
 }

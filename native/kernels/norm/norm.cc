@@ -1,7 +1,7 @@
 // Vectorised layer normalisation; norm.h has the formulas. Compiled once for each instruction set.
 #include "kernels/norm/norm.h"
 
-#include "simd/vec.h"
+#include "simd/range.h"
 
 namespace flashbook {
 namespace FB_ISA {
@@ -10,45 +10,21 @@ extern const NormKernels norm_kernels;
 
 namespace {
 
-constexpr int W = VecF::width;
-
-// f(offset, mask) for the vectors of a row; `whole` vectors first, so that the mask is a constant there.
-template <class F> FB_INLINE void each_vector(int64_t columns, F f) {
-  int64_t c = 0;
-  for (; c + W <= columns; c += W) f(c, first(W));
-  if (c < columns) f(c, first(static_cast<int>(columns - c)));
-}
-
-// Σ term(offset, mask) over a row. Four accumulators take turns; they join as (0+1)+(2+3), then the lanes.
-template <class F> FB_INLINE float row_sum(int64_t columns, F term) {
-  VecF s0 = zero(), s1 = zero(), s2 = zero(), s3 = zero();
-  int64_t c = 0;
-  for (; c + 4 * W <= columns; c += 4 * W) {
-    s0 = s0 + term(c, first(W));
-    s1 = s1 + term(c + W, first(W));
-    s2 = s2 + term(c + 2 * W, first(W));
-    s3 = s3 + term(c + 3 * W, first(W));
-  }
-  for (; c + W <= columns; c += W) s0 = s0 + term(c, first(W));
-  if (c < columns) s1 = s1 + term(c, first(static_cast<int>(columns - c)));
-  return reduce_add((s0 + s1) + (s2 + s3));
-}
-
 void forward(const float* x, const float* gamma, const float* beta, float eps, float* y, float* mean, float* rstd,
              int64_t rows, int64_t columns) {
   const float count = static_cast<float>(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    const float mu = row_sum(columns, [x](int64_t c, Mask m) { return maskload(x + c, m); }) / count;
+    const float mu = sum_vectors(columns, [x](int64_t c, auto part) { return load(x + c, part); }) / count;
     const VecF center = set1(mu);
-    const float squares = row_sum(columns, [x, center](int64_t c, Mask m) {
-      const VecF d = select(m, maskload(x + c, m) - center, zero());
+    const float squares = sum_vectors(columns, [x, center](int64_t c, auto part) {
+      const VecF d = keep(load(x + c, part) - center, part);
       return d * d;
     });
     const float scale = 1.0f / __builtin_sqrtf(squares / count + eps);
     const VecF factor = set1(scale);
-    each_vector(columns, [=](int64_t c, Mask m) {
-      const VecF normal = (maskload(x + c, m) - center) * factor;
-      maskstore(y + c, fma(normal, maskload(gamma + c, m), maskload(beta + c, m)), m);
+    for_vectors(columns, [=](int64_t c, auto part) {
+      const VecF normal = (load(x + c, part) - center) * factor;
+      store(y + c, fma(normal, load(gamma + c, part), load(beta + c, part)), part);
     });
     if (mean) mean[r] = mu;
     if (rstd) rstd[r] = scale;
@@ -61,26 +37,20 @@ void backward(const float* dy, const float* x, const float* gamma, const float* 
   const float count = static_cast<float>(columns);
   for (int64_t r = 0; r < rows; ++r, dy += columns, x += columns, dx += columns) {
     const VecF center = set1(mean[r]), scale = set1(rstd[r]);
-    VecF sum = zero(), product = zero(), sum1 = zero(), product1 = zero();
-    auto gather = [=](int64_t c, Mask m, VecF& s, VecF& p) {
-      const VecF g = maskload(dy + c, m) * maskload(gamma + c, m);
-      s = s + g;
-      p = p + select(m, g * ((maskload(x + c, m) - center) * scale), zero());
-    };
-    int64_t c = 0;
-    for (; c + 2 * W <= columns; c += 2 * W) {
-      gather(c, first(W), sum, product);
-      gather(c + W, first(W), sum1, product1);
-    }
-    for (; c < columns; c += W) gather(c, first(columns - c < W ? static_cast<int>(columns - c) : W), sum, product);
-    const VecF a = set1(reduce_add(sum + sum1) / count), b = set1(reduce_add(product + product1) / count);
-    each_vector(columns, [=](int64_t i, Mask m) {
-      const VecF d = maskload(dy + i, m);
-      const VecF normal = (maskload(x + i, m) - center) * scale;
-      maskstore(dgamma + i, fma(d, normal, maskload(dgamma + i, m)), m);
-      maskstore(dbeta + i, maskload(dbeta + i, m) + d, m);
-      const VecF g = d * maskload(gamma + i, m);
-      maskstore(dx + i, scale * fnma(normal, b, g - a), m);
+    VecF sum[4] = {zero(), zero(), zero(), zero()}, product[4] = {zero(), zero(), zero(), zero()};
+    for_vectors_by_four(columns, [&](int64_t c, auto part, int a) __attribute__((always_inline)) {
+      const VecF g = load(dy + c, part) * load(gamma + c, part);
+      sum[a] = sum[a] + g;
+      product[a] = product[a] + keep(g * ((load(x + c, part) - center) * scale), part);
+    });
+    const VecF a = set1(reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])) / count);
+    const VecF b = set1(reduce_add((product[0] + product[1]) + (product[2] + product[3])) / count);
+    for_vectors(columns, [=](int64_t c, auto part) {
+      const VecF d = load(dy + c, part);
+      const VecF normal = (load(x + c, part) - center) * scale;
+      store(dgamma + c, fma(d, normal, load(dgamma + c, part)), part);
+      store(dbeta + c, load(dbeta + c, part) + d, part);
+      store(dx + c, scale * fnma(normal, b, d * load(gamma + c, part) - a), part);
     });
   }
 }
