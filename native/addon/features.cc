@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -73,6 +74,8 @@ Napi::Value create_extractor(const Napi::CallbackInfo& info) {
     made = std::make_unique<FeatureExtractor>(definitions, levels, tick_size);
   } catch (const std::invalid_argument& e) {
     throw coded_error(env, "OPTION", e.what());
+  } catch (const std::bad_alloc&) {
+    throw coded_error(env, "NATIVE", "not enough memory for features over such windows and levels; shorten the windows");
   }
   return Napi::External<FeatureExtractor>::New(env, made.release(), [](Napi::Env, FeatureExtractor* e) { delete e; });
 }

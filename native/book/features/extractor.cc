@@ -41,10 +41,23 @@ int64_t level_flow(int64_t price, int64_t size, int64_t old_price, int64_t old_s
   return (better >= 0 ? size : 0) - (better <= 0 ? old_size : 0);
 }
 
+// Order flow is remembered of no more levels than a feature asks for.
+int flow_levels(const std::vector<Definition>& definitions, int levels) {
+  int deepest = 0;
+  for (const Definition& d : definitions) {
+    const FeatureKind* kind = find_feature(d.name);
+    if (kind && kind->takes_levels && kind->takes_events) deepest = std::max(deepest, std::min(d.parameters.to, levels));
+  }
+  return deepest;
+}
+
 }  // namespace
 
 FeatureExtractor::FeatureExtractor(const std::vector<Definition>& definitions, int levels, int64_t tick_size)
-    : levels_(levels), history_(std::max(levels, 1), longest_window(definitions)), now_(history_) {
+    : levels_(levels),
+      flow_levels_(flow_levels(definitions, levels)),
+      history_(flow_levels_, longest_window(definitions)),
+      now_(history_) {
   if (levels < 1) throw std::invalid_argument("a book of " + std::to_string(levels) + " levels");
   if (tick_size < 1) throw std::invalid_argument("a tick of " + std::to_string(tick_size));
   for (const Definition& d : definitions) columns_ += static_cast<size_t>(checked_kind(d, levels).column_count(d.parameters));
@@ -56,7 +69,7 @@ FeatureExtractor::FeatureExtractor(const std::vector<Definition>& definitions, i
     compressed_.insert(compressed_.end(), count, kind.compressed ? ~uint32_t{0} : 0);
   }
   compressed_.resize(raw_.size(), 0);
-  previous_.assign(static_cast<size_t>(levels) * 4, 0);
+  previous_.assign(static_cast<size_t>(flow_levels_) * 4, 0);
   depths_.assign(2 * (static_cast<size_t>(levels) + 1), 0);
   now_.ask_depth = depths_.data();
   now_.bid_depth = depths_.data() + levels + 1;
@@ -101,7 +114,7 @@ void FeatureExtractor::sum_depths(const BookRow& row) {
 // Adds the row to the history, with all running totals.
 void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
   const bool first = history_.rows() == 0;
-  const auto levels = static_cast<size_t>(levels_);
+  const auto levels = static_cast<size_t>(flow_levels_);
   int32_t* ask_price = previous_.data();
   int32_t* ask_size = ask_price + levels;
   int32_t* bid_price = ask_size + levels;
@@ -123,6 +136,7 @@ void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
     }
     current[kFlowTotals + l] = before[kFlowTotals + l] + flow;
   }
+  if (levels == 0) return;
   std::memcpy(ask_price, row.ask_price, levels * sizeof(int32_t));
   std::memcpy(ask_size, row.ask_size, levels * sizeof(int32_t));
   std::memcpy(bid_price, row.bid_price, levels * sizeof(int32_t));

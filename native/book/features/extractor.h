@@ -45,11 +45,12 @@ class FeatureExtractor {
   void remember(const MarketEvent& event, const BookRow& row);
 
   int levels_;
+  int flow_levels_;                   // levels whose order flow is remembered
   size_t columns_ = 0;
   std::vector<Bound> bound_;
   std::vector<float> raw_;            // what the features write, then the row; padded to a multiple of 8
   std::vector<uint32_t> compressed_;  // a column: all ones where signed_log applies, else 0
-  std::vector<int32_t> previous_;     // the last row: ask prices, ask sizes, bid prices, bid sizes
+  std::vector<int32_t> previous_;     // of the last row's first flow_levels_: ask prices, ask sizes, bid prices, bid sizes
   std::vector<int64_t> depths_;       // running sums of sizes: asks, then bids, levels + 1 each
   History history_;
   Moment now_;
