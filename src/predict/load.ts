@@ -72,7 +72,12 @@ async function open(
   if (!nativeAvailable()) {
     const problem = nativeProblem();
     if (backend === 'native') throw new FlashbookError('NATIVE', `the native core is not available: ${problem}`);
-    return onnx(`the native core is not available: ${problem}`);
+    const reason = `the native core is not available: ${problem}`;
+    return onnx(reason).catch((cause: FlashbookError) => {
+      throw new FlashbookError(cause.code, `no backend can predict: ${reason}; ${cause.message}`, cause.details, {
+        cause,
+      });
+    });
   }
   if (threads !== undefined) setThreads(threads);
   const info = runtimeInfo();

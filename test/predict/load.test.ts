@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { FlashbookError } from '../../src/core/errors.js';
 import * as native from '../../src/native/index.js';
 import { type LoadOptions, loadPredictor, readArtefact } from '../../src/predict/load.js';
+import { OnnxPredictor } from '../../src/predict/onnx-predictor.js';
 import { tinyArtefact, windows } from './tiny-artefact.js';
 
 vi.mock('../../src/native/index.js', async (original) => {
@@ -46,6 +48,17 @@ describe('which backend', () => {
       code: 'NATIVE',
       message: expect.stringMatching(/not available: no binary for plan9-mips/),
     });
+
+    const missing = new FlashbookError(
+      'BACKEND',
+      'ONNX Runtime could not be loaded; install it with: npm install onnxruntime-node',
+    );
+    const open = vi.spyOn(OnnxPredictor, 'open').mockRejectedValue(missing);
+    await expect(loadPredictor(tinyArtefact())).rejects.toMatchObject({
+      code: 'BACKEND',
+      message: expect.stringMatching(/^no backend can predict: .*plan9-mips.*npm install onnxruntime-node$/),
+    });
+    open.mockRestore();
     vi.mocked(native.nativeAvailable).mockReset();
     vi.mocked(native.nativeProblem).mockReset();
   });
