@@ -24,11 +24,21 @@ constexpr int W = VecF::width;
 constexpr int kTileRows = W == 16 ? 14 : 6;
 constexpr int kTileColumns = 2 * W;
 constexpr int64_t kBlockColumns = 512;
-constexpr int64_t kMaxChunk = 256;
-constexpr int64_t kAStride = 16;                 // floats from k to k+1 of copied A whose columns were contiguous
-constexpr int64_t kARowStride = kMaxChunk + 16;  // floats from row to row of copied A whose rows were contiguous
-constexpr int64_t kAScratchFloats =
-    kARowStride * kTileRows > kAStride * kMaxChunk ? kARowStride * kTileRows : kAStride * kMaxChunk;
+constexpr int64_t kBlockBytes = int64_t{512} << 10;   // of B that a block goes over again and again: half of L2
+constexpr int64_t kMaxChunk = gemm::kMaxChunk;
+constexpr int64_t kAStride = W;                   // floats from k to k+1 of copied A whose columns were contiguous
+constexpr int64_t kATiles = W == 16 ? 8 : 16;     // that many tiles of such columns are copied together
+constexpr int64_t kATileFloats = kAStride * kMaxChunk + 16;   // one more line: tiles start in different cache sets
+constexpr int64_t kARowStride = kMaxChunk + 16;   // floats from row to row of copied A whose rows were contiguous
+constexpr int64_t kARowsFloats = kARowStride * kTileRows;
+constexpr int64_t kAColumnsFloats = kATileFloats * kATiles;
+static_assert(kTileRows <= kAStride, "a column of a tile is one vector");
+
+// The rows m0 … m1 of a block, spread evenly over tiles.
+struct Tiles {
+  int64_t m0, m1, count;
+  int64_t start(int64_t tile) const { return m0 + (m1 - m0) * tile / count; }
+};
 
 // Columns of B in panels: full panels of two vectors; a last one of one vector where that is enough.
 int64_t padded_columns(int64_t n) { return (n + W - 1) / W * W; }
@@ -202,27 +212,38 @@ FB_INLINE void transpose4(const float* in, int64_t in_stride, float* out, int64_
   _mm_storeu_ps(out + 3 * out_stride, r3);
 }
 
-// One panel: `columns` of `width` columns of B, rows k0 … k0+kc, the rest zeros.
-void pack_panel(const Problem& p, int64_t k0, int64_t kc, int64_t j0, int columns, int width, float* out) {
-  const float* in = p.b + k0 * p.b_row + j0 * p.b_col;
-  if (p.b_col == 1) {
-    if (columns == kTileColumns) {
-      for (int64_t k = 0; k < kc; k++) {
-        const VecF x0 = load(in + k * p.b_row), x1 = load(in + k * p.b_row + W);
-        store(out + k * kTileColumns, x0);
-        store(out + k * kTileColumns + W, x1);
-      }
-      return;
+// Packing reads memory in order and writes many panels at once, since caches see a long row coming and a column not.
+
+// Rows of B contiguous: row after row into all panels.
+void pack_rows(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, float* out) {
+  constexpr int64_t kRowsAhead = 8;
+  const int64_t full = (n1 - n0) / kTileColumns * kTileColumns;
+  const int rest = static_cast<int>(n1 - n0 - full);
+  const int width = rest > W ? kTileColumns : W;
+  const Mask m0 = first(rest < W ? rest : W);
+  const Mask m1 = first(rest > W ? rest - W : 0);
+  for (int64_t k = 0; k < kc; k++) {
+    const float* in = p.b + (k0 + k) * p.b_row + n0;
+    float* to = out + k * kTileColumns;
+    for (int64_t j = 0; j < full; j += kTileColumns) {
+      __builtin_prefetch(in + kRowsAhead * p.b_row + j, 0);
+      __builtin_prefetch(in + kRowsAhead * p.b_row + j + 16, 0);
+      const VecF x0 = load(in + j), x1 = load(in + j + W);
+      store(to, x0);
+      store(to + W, x1);
+      to += kc * kTileColumns;
     }
-    const Mask m0 = first(columns < W ? columns : W);
-    const Mask m1 = first(columns > W ? columns - W : 0);
-    for (int64_t k = 0; k < kc; k++) {
-      store(out + k * width, maskload(in + k * p.b_row, m0));
-      if (width > W) store(out + k * width + W, maskload(in + k * p.b_row + W, m1));
+    if (rest > 0) {
+      to = out + kc * full + k * width;
+      store(to, maskload(in + full, m0));
+      if (rest > W) store(to + W, maskload(in + full + W, m1));
     }
-    return;
   }
-  // Columns contiguous: transpose.
+}
+
+// Columns of B contiguous: one panel of `columns` of `width` columns, transposed; the other columns are zeros.
+void pack_panel_transposed(const Problem& p, int64_t k0, int64_t kc, int64_t j0, int columns, int width, float* out) {
+  const float* in = p.b + k0 + j0 * p.b_col;
   int j = 0;
   for (; j + 4 <= columns; j += 4) {
     const float* from = in + j * p.b_col;
@@ -242,10 +263,14 @@ void pack_panel(const Problem& p, int64_t k0, int64_t kc, int64_t j0, int column
 
 // Packs columns n0 … n1 of one chunk; panels follow one another at `out`.
 void pack_chunk(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, float* out) {
+  if (p.b_col == 1) {
+    pack_rows(p, k0, kc, n0, n1, out);
+    return;
+  }
   for (int64_t j = n0; j < n1; j += kTileColumns) {
     const int columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
     const int width = columns > W ? kTileColumns : W;
-    pack_panel(p, k0, kc, j, columns, width, out);
+    pack_panel_transposed(p, k0, kc, j, columns, width, out);
     out += kc * width;
   }
 }
@@ -275,26 +300,40 @@ void copy_rows(const Problem& p, int64_t m0, int rows, int64_t k0, int64_t kc, f
   }
 }
 
-void copy_columns(const Problem& p, int64_t m0, int rows, int64_t k0, int64_t kc, float* out) {
-  const float* in = p.a + m0 + k0 * p.a_col;
-  const Mask m = first(rows < W ? rows : W);
-  for (int64_t k = 0; k < kc; k++) store(out + k * kAStride, maskload(in + k * p.a_col, m));
+// Columns of A contiguous: the tiles first_tile … last_tile of a block, row of memory after row into all of them.
+void copy_columns(const Problem& p, const Tiles& tiles, int64_t first_tile, int64_t last_tile, int64_t k0, int64_t kc,
+                  float* out) {
+  const int count = static_cast<int>(last_tile - first_tile);
+  const float* from[kATiles];
+  Mask masks[kATiles];   // of the last vector of a column: the others are full
+  for (int t = 0; t < count; t++) {
+    const int64_t m0 = tiles.start(first_tile + t);
+    from[t] = p.a + m0 + k0 * p.a_col;
+    masks[t] = first(static_cast<int>(tiles.start(first_tile + t + 1) - m0));
+  }
+  for (int64_t k = 0; k < kc; k++) {
+    float* to = out + k * kAStride;
+    for (int t = 0; t < count; t++) {
+      store(to, maskload(from[t] + k * p.a_col, masks[t]));
+      to += kATileFloats;
+    }
+  }
 }
 
-// Calls for part `part` of `parts` of what the next tile will read of A, while this one is computed: its rows are too
-// short for the hardware to see them coming.
-void prefetch_a(const Problem& p, int64_t m0, int rows, int64_t k0, int64_t kc, int64_t part, int64_t parts) {
-  if (p.a_col == 1) {
-    for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; i++) {
-      const float* row = p.a + (m0 + i) * p.a_row + k0;
-      for (int64_t k = 0; k < kc; k += 16) __builtin_prefetch(row + k, 0);
-    }
-  } else {
-    for (int64_t k = kc * part / parts; k < kc * (part + 1) / parts; k++) {
-      const float* column = p.a + m0 + (k0 + k) * p.a_col;
-      __builtin_prefetch(column, 0);
-      __builtin_prefetch(column + rows - 1, 0);
-    }
+// Calls for part `part` of `parts` of the rows that will be read next, while a tile is computed: they are too short for the
+// hardware to see them coming.
+void prefetch_rows(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t kc, int64_t part, int64_t parts) {
+  for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; i++) {
+    const float* row = p.a + (m0 + i) * p.a_row + k0;
+    for (int64_t k = 0; k < kc; k += 16) __builtin_prefetch(row + k, 0);
+  }
+}
+
+// The same for the columns that are copied next, to L2: part `part` of `parts` of rows k0 … k0+kc of memory, `count` floats of each.
+void prefetch_columns(const Problem& p, int64_t m0, int64_t count, int64_t k0, int64_t kc, int64_t part, int64_t parts) {
+  for (int64_t k = kc * part / parts; k < kc * (part + 1) / parts; k++) {
+    const float* row = p.a + m0 + (k0 + k) * p.a_col;
+    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(row + i, 0, 2);
   }
 }
 
@@ -304,66 +343,145 @@ bool rows_collide(int64_t stride) { return stride % 512 == 0; }
 // ---------------------------------------------------------------------------------------------------------------------
 // A block of C
 
-int64_t b_scratch_floats(const Problem& p, int64_t columns) {
-  return p.packed_b != nullptr ? 0 : padded_columns(columns) * gemm::k_chunk(p.k);
+// How many chunks of k are done for a tile of rows before the next tile: as many as B's share of them fits L2.
+int64_t span_of(const Problem& p, int64_t columns) {
+  const int64_t chunk = gemm::k_chunk(p.k);
+  const int64_t chunks = p.k == 0 ? 1 : (p.k + chunk - 1) / chunk;
+  const int64_t bytes = padded_columns(columns) * (chunk > 0 ? chunk : 1) * 4;
+  const int64_t fit = kBlockBytes / bytes;
+  return (fit < 1 ? 1 : fit > chunks ? chunks : fit) * chunk;
 }
 
 int64_t scratch_bytes(const Problem& p, int64_t columns) {
-  return 4 * ((kAScratchFloats + b_scratch_floats(p, columns) + 15) / 16 * 16);
+  const int64_t a_floats = p.a_col == 1 ? kARowsFloats : kAColumnsFloats;
+  const int64_t b_floats = p.packed_b != nullptr ? 0 : padded_columns(columns) * span_of(p, columns);
+  return 4 * (a_floats + b_floats);
 }
 
-void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
-  if (m1 <= m0 || n1 <= n0) return;
-  float* const a_copy = static_cast<float*>(scratch);
-  float* const b_copy = a_copy + kAScratchFloats;
-  const bool by_rows = p.a_col == 1;
-  const bool in_place = by_rows && (!rows_collide(p.a_row) || n1 - n0 <= kTileColumns);
-  const int64_t tiles = (m1 - m0 + kTileRows - 1) / kTileRows;
-  const int64_t panels = (n1 - n0 + kTileColumns - 1) / kTileColumns;
-  const int64_t chunk = gemm::k_chunk(p.k);
+// One tile of rows × all panels of a block, for one chunk of k.
+struct Sweep {
+  const Problem& p;
+  int64_t n0, n1;
+  int64_t panels;
 
-  int64_t k0 = 0;
-  do {
-    const int64_t kc = p.k - k0 < chunk ? p.k - k0 : chunk;
-    const float* b = p.packed_b + k0 * padded_columns(p.n) + n0 * kc;
-    if (p.packed_b == nullptr) {
-      pack_chunk(p, k0, kc, n0, n1, b_copy);
-      b = b_copy;
-    }
+  template <class Before>
+  void run(TileFunction const (&functions)[2][kTileRows], int64_t i0, int rows, int64_t k0, int64_t kc, const float* a,
+           int64_t stride, const float* panel, Before before_panel) const {
     TileOut out;
     out.n = p.n;
+    out.activation = p.activation;
     out.add = k0 > 0;
     out.last = k0 + kc >= p.k;
-    out.activation = p.activation;
-    for (int64_t t = 0; t < tiles; t++) {
-      const int64_t i0 = m0 + (m1 - m0) * t / tiles;
-      const int rows = static_cast<int>(m0 + (m1 - m0) * (t + 1) / tiles - i0);
+    for (int64_t q = 0; q < panels; q++) {
+      before_panel(q);
+      const int64_t j = n0 + q * kTileColumns;
+      out.columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
+      const int vectors = out.columns > W ? 2 : 1;
+      out.c = p.c + i0 * p.n + j;
+      out.bias = p.bias != nullptr ? p.bias + j : nullptr;
+      out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
+      functions[vectors - 1][rows - 1](kc, a, stride, panel, out);
+      panel += kc * vectors * W;
+    }
+  }
+};
+
+// Rows of A contiguous: a tile of rows goes through all chunks of the span before the next one.
+void sweep_rows(const Sweep& sweep, const Tiles& tiles, int64_t s0, int64_t s1, const float* b, float* a_copy) {
+  const Problem& p = sweep.p;
+  const int64_t chunk = gemm::k_chunk(p.k);
+  const int64_t columns = p.packed_b != nullptr ? padded_columns(p.n) : padded_columns(sweep.n1 - sweep.n0);
+  const bool in_place = !rows_collide(p.a_row) || sweep.panels == 1;
+  for (int64_t t = 0; t < tiles.count; t++) {
+    const int64_t i0 = tiles.start(t), i1 = tiles.start(t + 1);
+    const int64_t i2 = t + 1 < tiles.count ? tiles.start(t + 2) : i1;
+    int64_t k0 = s0;
+    do {
+      const int64_t kc = s1 - k0 < chunk ? s1 - k0 : chunk;
       const float* a = a_copy;
       int64_t stride = kARowStride;
       if (in_place) {
         a = p.a + i0 * p.a_row + k0;
         stride = p.a_row;
-      } else if (by_rows) {
-        copy_rows(p, i0, rows, k0, kc, a_copy);
       } else {
-        copy_columns(p, i0, rows, k0, kc, a_copy);
+        copy_rows(p, i0, static_cast<int>(i1 - i0), k0, kc, a_copy);
       }
-      const int64_t i1 = i0 + rows;
-      const int next_rows = t + 1 < tiles ? static_cast<int>(m0 + (m1 - m0) * (t + 2) / tiles - i1) : 0;
-      const float* panel = b;
-      for (int64_t j = n0; j < n1; j += kTileColumns) {
-        prefetch_a(p, i1, next_rows, k0, kc, (j - n0) / kTileColumns, panels);
-        out.columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
-        const int vectors = out.columns > W ? 2 : 1;
-        out.c = p.c + i0 * p.n + j;
-        out.bias = p.bias != nullptr ? p.bias + j : nullptr;
-        out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
-        kTiles[by_rows ? 0 : 1][vectors - 1][rows - 1](kc, a, stride, panel, out);
-        panel += kc * vectors * W;
+      // Next come the following chunk of these rows, or the first one of the next rows.
+      const bool more = k0 + kc < s1;
+      const int64_t next_k = more ? k0 + kc : s0;
+      const int64_t next_kc = s1 - next_k < chunk ? s1 - next_k : chunk;
+      const float* panel = b + (k0 - s0) * columns + (p.packed_b != nullptr ? sweep.n0 * kc : 0);
+      sweep.run(kTiles[0], i0, static_cast<int>(i1 - i0), k0, kc, a, stride, panel, [&](int64_t q) {
+        prefetch_rows(p, more ? i0 : i1, more ? i1 - i0 : i2 - i1, next_k, next_kc, q, sweep.panels);
+      });
+      k0 += kc;
+    } while (k0 < s1);
+  }
+}
+
+// Columns of A contiguous: a group of tiles is copied for one chunk at a time.
+void sweep_columns(const Sweep& sweep, const Tiles& tiles, int64_t s0, int64_t s1, const float* b, float* a_copy) {
+  const Problem& p = sweep.p;
+  const int64_t chunk = gemm::k_chunk(p.k);
+  const int64_t columns = p.packed_b != nullptr ? padded_columns(p.n) : padded_columns(sweep.n1 - sweep.n0);
+  for (int64_t first_tile = 0; first_tile < tiles.count; first_tile += kATiles) {
+    const int64_t last_tile = tiles.count - first_tile < kATiles ? tiles.count : first_tile + kATiles;
+    int64_t k0 = s0;
+    do {
+      const int64_t kc = s1 - k0 < chunk ? s1 - k0 : chunk;
+      copy_columns(p, tiles, first_tile, last_tile, k0, kc, a_copy);
+      const float* panel = b + (k0 - s0) * columns + (p.packed_b != nullptr ? sweep.n0 * kc : 0);
+      // Next come the following chunk of these tiles, or the first one of the next group or span.
+      const bool more = k0 + kc < s1;
+      const bool more_groups = last_tile < tiles.count;
+      const int64_t next_k = more ? k0 + kc : more_groups ? s0 : s1;
+      const int64_t next_kc = p.k - next_k < chunk ? p.k - next_k : chunk;
+      const int64_t next_tile = more ? first_tile : more_groups ? last_tile : 0;
+      const int64_t next_end = tiles.count - next_tile < kATiles ? tiles.count : next_tile + kATiles;
+      const int64_t next_m = tiles.start(next_tile), next_rows = tiles.start(next_end) - next_m;
+      const int64_t parts = (last_tile - first_tile) * sweep.panels;
+      for (int64_t t = first_tile; t < last_tile; t++) {
+        const int64_t i0 = tiles.start(t);
+        sweep.run(kTiles[1], i0, static_cast<int>(tiles.start(t + 1) - i0), k0, kc, a_copy + (t - first_tile) * kATileFloats, 0,
+                  panel, [&](int64_t q) {
+                    prefetch_columns(p, next_m, next_rows, next_k, next_kc, (t - first_tile) * sweep.panels + q, parts);
+                  });
+      }
+      k0 += kc;
+    } while (k0 < s1);
+  }
+}
+
+void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
+  if (m1 <= m0 || n1 <= n0) return;
+  const bool by_rows = p.a_col == 1;
+  float* const a_copy = static_cast<float*>(scratch);
+  float* const b_copy = a_copy + (by_rows ? kARowsFloats : kAColumnsFloats);
+  const Tiles tiles = {m0, m1, (m1 - m0 + kTileRows - 1) / kTileRows};
+  const Sweep sweep = {p, n0, n1, (n1 - n0 + kTileColumns - 1) / kTileColumns};
+  const int64_t chunk = gemm::k_chunk(p.k);
+  const int64_t span = span_of(p, n1 - n0);
+  int64_t s0 = 0;
+  do {
+    const int64_t s1 = p.k - s0 < span ? p.k : s0 + span;
+    const float* b = b_copy;
+    if (p.packed_b != nullptr) {
+      b = p.packed_b + s0 * padded_columns(p.n);
+    } else {
+      float* to = b_copy;
+      for (int64_t k0 = s0; k0 < s1; k0 += chunk) {
+        const int64_t kc = s1 - k0 < chunk ? s1 - k0 : chunk;
+        pack_chunk(p, k0, kc, n0, n1, to);
+        to += kc * padded_columns(n1 - n0);
       }
     }
-    k0 += chunk;
-  } while (k0 < p.k);
+    if (by_rows) {
+      sweep_rows(sweep, tiles, s0, s1, b, a_copy);
+    } else {
+      sweep_columns(sweep, tiles, s0, s1, b, a_copy);
+    }
+    s0 = s1;
+  } while (s0 < p.k);
 }
 
 }  // namespace

@@ -36,8 +36,9 @@ struct Problem {
 };
 
 // K is summed in chunks of equal length, at most 256, a multiple of 8. Depends on K alone.
+constexpr int64_t kMaxChunk = 256;
 constexpr int64_t k_chunk(int64_t k) {
-  const int64_t chunks = (k + 255) / 256;
+  const int64_t chunks = (k + kMaxChunk - 1) / kMaxChunk;
   return chunks <= 1 ? k : ((k + chunks - 1) / chunks + 7) / 8 * 8;
 }
 
