@@ -9,6 +9,7 @@ import { runCommand } from './run.js';
 /** The command line, a file a command. Throws on misuse instead of ending the process, so that tests can call it. */
 export function program(): Command {
   const root = new Command('flashbook')
+    .exitOverride()
     .description('From order-book events to a compressed, verified prediction, in one process.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -27,7 +28,7 @@ Examples:
   flashbook doctor                                    what this machine offers, and what to mend`,
     );
   for (const command of [runCommand(), predictCommand(), inspectCommand(), featuresCommand(), doctorCommand()]) {
-    root.addCommand(command.exitOverride().copyInheritedSettings(root));
+    root.addCommand(command.copyInheritedSettings(root));
   }
-  return root.exitOverride();
+  return root;
 }
