@@ -11,7 +11,13 @@ import {
   WindowDataset,
   walkForwardSplit,
 } from '../data/index.js';
-import { computeFeatures, defaultFeatures, type FeatureSet, type FeatureTable } from '../features/index.js';
+import {
+  computeFeatures,
+  defaultFeatures,
+  type FeatureSet,
+  type FeatureTable,
+  featureMemory,
+} from '../features/index.js';
 import { FEED_NAMES, type FeedName, type MarketSession, readSession, syntheticSession } from '../market/index.js';
 import type { RunConfig } from './config.js';
 import type { ProgressListener } from './progress.js';
@@ -91,7 +97,8 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
   const purge = Math.max(...config.horizons);
   // A label against the past reads `horizon` rows back, further than the window may.
   const window = config.label === 'past' ? Math.max(config.window, purge) : config.window;
-  const embargo = 0;
+  // Features remember events too: left out, so that nothing of one part reaches into the next even through them.
+  const embargo = featureMemory(featureSet);
   const split = walkForwardSplit(length, { purge, embargo, window });
   const labels = makeLabels(mid, { horizons: config.horizons, base: config.label, train: split.train });
   const scaler = StandardScaler.fit(
