@@ -112,15 +112,19 @@ export class OrderBook {
     return this.#book;
   }
 
+  /** Checks that row `row` of `books` is there in full, and returns `row`. */
   #checkBooks(name: string, books: BookSnapshots, row: number): number {
-    if (books.levels !== this.levels)
-      throw invalid(`${name}.levels`, `${this.levels}, as the book has`, books.levels, 'SHAPE');
-    integer(`${name} row`, row, 0, books.length - 1);
-    for (const column of ['askPrice', 'askSize', 'bidPrice', 'bidSize'] as const) {
-      if (!(books[column] instanceof Int32Array) || books[column].length < books.length * this.levels) {
-        throw invalid(`${name}.${column}`, `Int32Array(${books.length * this.levels})`, books[column], 'SHAPE');
-      }
+    const { levels } = this;
+    if (books.levels !== levels) throw invalid(`${name}.levels`, `${levels}, as the book has`, books.levels, 'SHAPE');
+    if (!Number.isInteger(row) || row < 0 || row >= books.length) {
+      throw invalid(`${name} row`, `an integer between 0 and ${books.length - 1}`, row);
     }
-    return row;
+    const cells = (row + 1) * levels;
+    const fits = (column: unknown): boolean => column instanceof Int32Array && column.length >= cells;
+    if (fits(books.askPrice) && fits(books.askSize) && fits(books.bidPrice) && fits(books.bidSize)) return row;
+    const column = LEVEL_COLUMNS.find((key) => !fits(books[key])) as (typeof LEVEL_COLUMNS)[number];
+    throw invalid(`${name}.${column}`, `an Int32Array of at least ${cells}`, books[column], 'SHAPE');
   }
 }
+
+const LEVEL_COLUMNS = ['askPrice', 'askSize', 'bidPrice', 'bidSize'] as const;

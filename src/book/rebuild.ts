@@ -7,6 +7,8 @@ import { eventError } from './event-error.js';
 export interface RebuildOptions {
   /** Levels of each side in the snapshots. Default 10, or as many as the session's reference has where those are fewer. */
   levels?: number;
+  /** Snapshots to fill instead of new ones, of as many rows as there are events and as many levels as are asked for. */
+  out?: BookSnapshots;
 }
 
 export interface RebuiltBook {
@@ -37,14 +39,18 @@ export interface RebuiltBook {
  *   `OPTION` for wrong options; `SHAPE` for wrong columns; `NATIVE` without the native core
  */
 export function rebuildBook(session: MarketSession, options: RebuildOptions = {}): RebuiltBook {
-  checkOptions('rebuildBook', options, ['levels']);
+  checkOptions('rebuildBook', options, ['levels', 'out']);
   const { events, reference } = session;
   if (reference !== undefined && reference.length !== events.length) {
     throw invalid('reference', `one row for each of the ${events.length} events`, reference.length, 'SHAPE');
   }
   const most = reference?.levels ?? 1000;
-  const levels = integer('levels', options.levels ?? Math.min(10, most), 1, most);
-  const snapshots = emptySnapshots(integer('events', events.length, 0), levels);
+  const levels = integer('levels', options.levels ?? options.out?.levels ?? Math.min(10, most), 1, most);
+  const snapshots = options.out ?? emptySnapshots(integer('events', events.length, 0), levels);
+  if (snapshots.length !== events.length || snapshots.levels !== levels) {
+    const found = `${snapshots.length} × ${snapshots.levels}`;
+    throw invalid('out', `snapshots of ${events.length} rows × ${levels} levels`, found, 'SHAPE');
+  }
   const result = rebuildNative(events, snapshots, reference);
   if (result.fault !== 'none') {
     const { row } = result;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { MarketEvent } from '../../src/book/event-error.js';
 import { OrderBook } from '../../src/book/order-book.js';
-import { rebuildBook } from '../../src/book/rebuild.js';
+import { emptySnapshots, rebuildBook } from '../../src/book/rebuild.js';
 import type { BookSnapshots, EventBatch, MarketSession } from '../../src/market/events.js';
 import { EMPTY_ASK_PRICE, EMPTY_BID_PRICE, EventType } from '../../src/market/events.js';
 import { readLobster } from '../../src/market/lobster.js';
@@ -100,6 +100,17 @@ describe('rebuildBook of a whole feed', () => {
     const { reference, ...session } = syntheticSession({ seed: 3, events: 20_000, referenceLevels: 10 });
     const { snapshots } = rebuildBook(session);
     expectSameBooks(snapshots, reference!);
+  });
+
+  test('fills snapshots that it is given, and refuses those that do not fit', () => {
+    const session = syntheticSession({ events: 500 });
+    const { snapshots } = rebuildBook(session, { levels: 3 });
+    const out = emptySnapshots(500, 3);
+    expect(rebuildBook(session, { out }).snapshots).toBe(out);
+    expectSameBooks(out, snapshots);
+    expect(() => rebuildBook(session, { out: emptySnapshots(499, 3) })).toThrow(/500 rows × 3 levels/);
+    expect(() => rebuildBook(session, { out, levels: 4 })).toThrow(/500 rows × 4 levels/);
+    expect(() => rebuildBook(session, { out: { ...out, askSize: new Int32Array(7) } })).toThrow(/askSize/);
   });
 
   test('an empty session, and one event', () => {
