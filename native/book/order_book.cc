@@ -62,7 +62,6 @@ BookFault OrderBook::add(const BookEvent& event) {
   if (!holds(side, at, event.price)) {
     const bool full = view_ > 0 && side.levels.size() >= static_cast<size_t>(view_);
     if (full && at == 0) {
-      side.whole = false;
       beyond_view_++;
       return BookFault::none;
     }
@@ -71,8 +70,9 @@ BookFault OrderBook::add(const BookEvent& event) {
     if (full) {
       forget_orders(side.levels.front());
       side.levels.erase(side.levels.begin());
-      side.whole = false;
     }
+    // Once the view is full, orders may come to rest beyond it untold.
+    if (side.levels.size() >= static_cast<size_t>(view_)) side.whole = false;
     return BookFault::none;
   }
   if (side.levels[at].volume + event.size > kLargest) return refuse(BookFault::too_large, side.levels[at].volume);

@@ -125,7 +125,7 @@ class OrderBook {
 
   struct Side {
     int8_t sign;                 // +1 bids, −1 asks
-    bool whole = false;          // view feed: nothing rests beyond the levels that are known
+    bool whole = false;          // view feed: the view is not full, so nothing rests beyond it
     std::vector<Level> levels;   // the best one is the last
   };
 

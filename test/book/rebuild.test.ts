@@ -151,7 +151,7 @@ describe('rebuildBook of a view', () => {
         expect(built.snapshots).toEqual(reference);
         allTaken += taken;
       }),
-      { numRuns: 150 },
+      { numRuns: 150, endOnFailure: true },
     );
     expect(allTaken).toBeGreaterThan(100);
   });
@@ -335,6 +335,30 @@ describe('rebuildBook of a view', () => {
         expectedSize: 2,
       },
     });
+  });
+
+  test('once the view is full again, a level may have come to rest beyond it untold', () => {
+    const bids = [100, 99, 7, 8];
+    const rows = [
+      [
+        [101, EMPTY_ASK_PRICE],
+        [5, 0],
+      ], // one ask: nothing rests beyond
+      [
+        [101, 103],
+        [5, 2],
+      ], // a second one is added: the view is full, and 104 is added untold
+      [
+        [103, 104],
+        [2, 9],
+      ], // the first is taken: 104 comes into view
+    ].map(([price, size]) => [price, size, bids.slice(0, 2), bids.slice(2)]);
+    const events: MarketEvent[] = [
+      first,
+      { timeNs: 2n, type: 1, orderId: 60n, side: -1, price: 103, size: 2 },
+      { timeNs: 3n, type: 4, orderId: 61n, side: -1, price: 101, size: 5 },
+    ];
+    expect(rebuildBook(sessionOf(events, snapshotsOf(rows, 2)))).toMatchObject({ mismatches: 0, levelsTaken: 1 });
   });
 
   test('fewer levels than the reference has may be asked for, more may not', () => {
