@@ -58,51 +58,65 @@ struct TileOut {
   Activation activation;
 };
 
-template <int NV, Activation ACT>
+template <int NV, bool FULL, Activation ACT>
 FB_INLINE void finish_row(const VecF* acc, const TileOut& out, const Mask* masks, int64_t row) {
   float* c = out.c + row * out.n;
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (int v = 0; v < NV; v++) {
+    const auto read = [&](const float* p) { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); };
     VecF x = acc[v];
-    if (out.add) x = maskload(c + v * W, masks[v]) + x;
+    if (out.add) x = read(c) + x;
     if (out.last) {
-      if (out.bias != nullptr) x = x + maskload(out.bias + v * W, masks[v]);
+      if (out.bias != nullptr) x = x + read(out.bias);
       if constexpr (ACT == Activation::relu) x = relu(x);
       if constexpr (ACT == Activation::gelu) x = gelu(x);
-      if (out.residual != nullptr) x = x + maskload(out.residual + row * out.n + v * W, masks[v]);
+      if (out.residual != nullptr) x = x + read(out.residual + row * out.n);
     }
-    maskstore(c + v * W, x, masks[v]);
+    if constexpr (FULL) {
+      store(c + v * W, x);
+    } else {
+      maskstore(c + v * W, x, masks[v]);
+    }
   }
 }
 
-// GELU needs many registers: kept out of the tile, which then works from memory.
-template <int MR, int NV>
-__attribute__((noinline)) void finish_gelu(const VecF* acc, const TileOut& out, const Mask* masks) {
-  for (int i = 0; i < MR; i++) finish_row<NV, Activation::gelu>(acc + i * NV, out, masks, i);
-}
-
-template <int MR, int NV>
-FB_INLINE void finish(const VecF (&acc)[MR][NV], const TileOut& out) {
+// What is not frequent, or needs many registers of its own, works from memory: edges (AVX2 writes under a mask slowly) and GELU.
+template <int NV, bool FULL, Activation ACT>
+__attribute__((noinline)) void finish_from_memory(const VecF* acc, int rows, const TileOut& out) {
   Mask masks[NV];
-#pragma GCC unroll 4
   for (int v = 0; v < NV; v++) {
     const int left = out.columns - v * W;
     masks[v] = first(left >= W ? W : left > 0 ? left : 0);
   }
-  if (!out.last || out.activation == Activation::none) {
+  for (int i = 0; i < rows; i++) finish_row<NV, FULL, ACT>(acc + i * NV, out, masks, i);
+}
+
+template <int MR, int NV, bool FULL>
+FB_INLINE void spill_and_finish(const VecF (&acc)[MR][NV], const TileOut& out) {
+  VecF spilled[MR * NV];
 #pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) finish_row<NV, Activation::none>(acc[i], out, masks, i);
-  } else if (out.activation == Activation::relu) {
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) finish_row<NV, Activation::relu>(acc[i], out, masks, i);
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++) spilled[i * NV + v] = acc[i][v];
+  }
+  if (out.activation == Activation::gelu && out.last) {
+    finish_from_memory<NV, FULL, Activation::gelu>(spilled, MR, out);
+  } else if (out.activation == Activation::relu && out.last) {
+    finish_from_memory<NV, FULL, Activation::relu>(spilled, MR, out);
   } else {
-    VecF spilled[MR * NV];
+    finish_from_memory<NV, FULL, Activation::none>(spilled, MR, out);
+  }
+}
+
+template <int MR, int NV>
+FB_INLINE void finish(const VecF (&acc)[MR][NV], const TileOut& out) {
+  if (out.columns < NV * W) {
+    spill_and_finish<MR, NV, false>(acc, out);
+  } else if (!out.last || out.activation == Activation::none) {
 #pragma GCC unroll 16
-    for (int i = 0; i < MR; i++) {
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; v++) spilled[i * NV + v] = acc[i][v];
-    }
-    finish_gelu<MR, NV>(spilled, out, masks);
+    for (int i = 0; i < MR; i++) finish_row<NV, true, Activation::none>(acc[i], out, nullptr, i);
+  } else {
+    spill_and_finish<MR, NV, true>(acc, out);
   }
 }
 

@@ -98,22 +98,27 @@ struct TileOut {
   Activation activation;
 };
 
-template <int NV, Activation ACT>
+template <int NV, bool FULL, Activation ACT>
 FB_INLINE void finish_row(const VecI* acc, const TileOut& out, const Mask* masks, int64_t row) {
   const VecF s = set1(out.row_scales[row]);
 #pragma GCC unroll 2
   for (int v = 0; v < NV; v++) {
-    VecF y = to_float(acc[v]) * (s * maskload(out.w_scale + v * W, masks[v]));
-    if (out.bias != nullptr) y = y + maskload(out.bias + v * W, masks[v]);
+    const auto read = [&](const float* p) { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); };
+    VecF y = to_float(acc[v]) * (s * read(out.w_scale));
+    if (out.bias != nullptr) y = y + read(out.bias);
     if constexpr (ACT == Activation::relu) y = relu(y);
     if constexpr (ACT == Activation::gelu) y = gelu(y);
-    if (out.residual != nullptr) y = y + maskload(out.residual + row * out.n + v * W, masks[v]);
-    maskstore(out.y + row * out.n + v * W, y, masks[v]);
+    if (out.residual != nullptr) y = y + read(out.residual + row * out.n);
+    if constexpr (FULL) {
+      store(out.y + row * out.n + v * W, y);
+    } else {
+      maskstore(out.y + row * out.n + v * W, y, masks[v]);
+    }
   }
 }
 
 // The epilogue works from memory: it needs registers of its own.
-template <int NV>
+template <int NV, bool FULL>
 __attribute__((noinline)) void finish(const VecI* acc, int rows, const TileOut& out) {
   Mask masks[NV];
   for (int v = 0; v < NV; v++) {
@@ -122,13 +127,13 @@ __attribute__((noinline)) void finish(const VecI* acc, int rows, const TileOut& 
   }
   switch (out.activation) {
     case Activation::none:
-      for (int i = 0; i < rows; i++) finish_row<NV, Activation::none>(acc + i * NV, out, masks, i);
+      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::none>(acc + i * NV, out, masks, i);
       break;
     case Activation::relu:
-      for (int i = 0; i < rows; i++) finish_row<NV, Activation::relu>(acc + i * NV, out, masks, i);
+      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::relu>(acc + i * NV, out, masks, i);
       break;
     case Activation::gelu:
-      for (int i = 0; i < rows; i++) finish_row<NV, Activation::gelu>(acc + i * NV, out, masks, i);
+      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::gelu>(acc + i * NV, out, masks, i);
       break;
   }
 }
@@ -169,7 +174,11 @@ void tile(int64_t count, const Level* levels, int64_t stride, const int32_t* pan
 #pragma GCC unroll 8
     for (int q = 0; q < kPointers; q++) p[q] += G;
   }
-  finish<NV>(&acc[0][0], MR, out);
+  if (out.columns == NV * W) {
+    finish<NV, true>(&acc[0][0], MR, out);
+  } else {
+    finish<NV, false>(&acc[0][0], MR, out);
+  }
 }
 
 using TileFunction = void (*)(int64_t count, const Level* levels, int64_t stride, const int32_t* panel, const TileOut& out);
