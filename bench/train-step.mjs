@@ -1,11 +1,6 @@
 // One training step of the price predictor, kernel by kernel, against the machine's measured FMA peak.
 //
 //   npm run build:native && node --import ./test/typescript-hooks.mjs bench/train-step.mjs [--batch 64] [--steps 100] [--features 80] [--threads N] [--repeats 10] [--top 25]
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { constants, stateSpecs } from '../src/graph/index.js';
 import { PricePredictor } from '../src/models/index.js';
@@ -13,6 +8,7 @@ import { cpu, runtimeInfo, setThreads } from '../src/native/index.js';
 import { initialise } from '../src/nn/index.js';
 import { adamW } from '../src/optim/index.js';
 import { evaluationGraph, gradientGraph } from '../src/train/index.js';
+import { measurePeak } from './fma-peak.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -70,7 +66,7 @@ const parts = [
   { name: 'evaluation', plans: [evaluationPlan], run: () => evaluationPlan.run([x], logits) },
 ];
 
-const peak = measurePeak();
+const peak = measurePeak(threads);
 console.log(`${runtimeInfo().cpu}, ${gradientPlan.isa}, ${threads} threads, FMA peak ${peak.toFixed(0)} GFLOP/s`);
 console.log(`batch ${batch}, ${steps} steps, ${features} features, ${model.parameterCount()} parameters`);
 const memory = gradientPlan.memory();
@@ -143,19 +139,6 @@ function table(rows) {
       (bytes / ms / 1e6).toFixed(1).padStart(7),
     ];
     console.log(`${key.padEnd(width)}  ${cells.join(' ')}`);
-  }
-}
-
-/** GFLOP/s of fused multiply-adds alone on as many threads. */
-function measurePeak() {
-  const folder = mkdtempSync(join(tmpdir(), 'fma-peak-'));
-  try {
-    const program = join(folder, 'fma-peak');
-    const source = fileURLToPath(new URL('./fma-peak.cc', import.meta.url));
-    execFileSync('c++', ['-O3', '-march=native', '-std=c++20', '-pthread', source, '-o', program]);
-    return Number(execFileSync(program, [String(threads)], { encoding: 'utf8' }).split(' ')[1]);
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 }
 
