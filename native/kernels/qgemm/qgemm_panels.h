@@ -174,10 +174,16 @@ void tile(int64_t count, const Level* levels, int64_t stride, const int32_t* pan
 #pragma GCC unroll 8
     for (int q = 0; q < kPointers; q++) p[q] += G;
   }
+  VecI spilled[MR * NV];   // a copy: an array whose address leaves would not stay in registers above
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++) spilled[i * NV + v] = acc[i][v];
+  }
   if (out.columns == NV * W) {
-    finish<NV, true>(&acc[0][0], MR, out);
+    finish<NV, true>(spilled, MR, out);
   } else {
-    finish<NV, false>(&acc[0][0], MR, out);
+    finish<NV, false>(spilled, MR, out);
   }
 }
 
