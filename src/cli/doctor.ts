@@ -57,7 +57,7 @@ function nodeVersion(): Finding {
 
 function nativeCore(info: RuntimeInfo | undefined): Finding {
   if (info !== undefined)
-    return { subject: 'native core', state: 'ready', found: `${info.addonPath} (${info.compiler})` };
+    return { subject: 'native core', state: 'ready', found: `${info.addonPath}, compiler ${info.compiler}` };
   return {
     subject: 'native core',
     state: 'absent',

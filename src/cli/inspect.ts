@@ -58,8 +58,15 @@ function summary(file: string, size: number, artefact: Artefact): [string, strin
 
 function options(object: Record<string, unknown>): string {
   return Object.entries(object)
-    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === 'string' ? value.replace(/\.$/, '') : JSON.stringify(value, shortNumber)}`,
+    )
     .join(', ');
+}
+
+function shortNumber(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
 function sectionTable(artefact: Artefact) {

@@ -12,7 +12,7 @@ export const runConfigSchema = z.strictObject({
   /** Orders the synthetic session, initial weights, shuffling and dropout. */
   seed: count(0, 2 ** 32 - 1).default(1),
   /** Events of the synthetic session. */
-  events: count(2000, 10_000_000).default(60_000),
+  events: count(2000, 10_000_000).default(40_000),
   levels: count(1, 10).default(10),
   /** Events ahead, one output head each. */
   horizons: z.array(count(1, 100_000)).min(1).max(16).default([10, 50, 100]),
@@ -39,7 +39,7 @@ export const runConfigSchema = z.strictObject({
   /** Validation windows looked at in one evaluation, spread evenly. */
   validationWindows: count(64, 10_000_000),
   /** Single predictions timed for each predictor. */
-  latencySamples: count(20, 1_000_000).default(1000),
+  latencySamples: count(20, 1_000_000),
 });
 
 export type RunConfig = z.infer<typeof runConfigSchema>;
@@ -48,8 +48,20 @@ export type RunConfig = z.infer<typeof runConfigSchema>;
 export type RunConfigInput = Partial<RunConfig>;
 
 /** Sizes that differ between the quick synthetic session and a real day. */
-const SYNTHETIC: Partial<RunConfig> = { steps: 300, warmupSteps: 30, evaluateEvery: 50, validationWindows: 2048 };
-const REAL: Partial<RunConfig> = { steps: 2400, warmupSteps: 100, evaluateEvery: 200, validationWindows: 6000 };
+const SYNTHETIC: Partial<RunConfig> = {
+  steps: 300,
+  warmupSteps: 30,
+  evaluateEvery: 50,
+  validationWindows: 2048,
+  latencySamples: 500,
+};
+const REAL: Partial<RunConfig> = {
+  steps: 2400,
+  warmupSteps: 100,
+  evaluateEvery: 200,
+  validationWindows: 6000,
+  latencySamples: 2000,
+};
 
 /**
  * Fills in defaults and checks every value.
