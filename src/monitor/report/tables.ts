@@ -12,16 +12,34 @@ export interface Table {
 
 /** The closing tables of a run, in reading order. */
 export function runTables(metrics: RunMetrics): Table[] {
-  return [accuracyTable(metrics), coverageTable(metrics), predictorTable(metrics), agreementTable(metrics)].filter(
-    (table) => table.rows.length > 0,
-  );
+  return [
+    targetTable(metrics),
+    accuracyTable(metrics),
+    coverageTable(metrics),
+    predictorTable(metrics),
+    agreementTable(metrics),
+  ].filter((table) => table.rows.length > 0);
+}
+
+function targetTable(metrics: RunMetrics): Table {
+  return {
+    title: 'What is predicted',
+    note: `${metrics.label.description} Up and down: beyond ± the threshold, fitted on the training part only.`,
+    head: ['horizon', 'threshold', 'test down / flat / up', 'training down / flat / up'],
+    rows: metrics.horizons.map(({ name, threshold, balance: shares }) => [
+      name,
+      `${(1e4 * threshold).toPrecision(3)} bps`,
+      balance(shares.test),
+      balance(shares.train),
+    ]),
+  };
 }
 
 function accuracyTable(metrics: RunMetrics): Table {
   const synthetic = metrics.horizons.some((h) => h.reachable !== undefined);
   const head = ['horizon', 'predictor', 'accuracy', 'macro-F1', 'majority', 'last move'];
   if (synthetic) head.push('reachable');
-  head.push('balance down / flat / up', 'threshold', 'log loss', 'ECE');
+  head.push('log loss', 'ECE');
   const rows = metrics.horizons.flatMap((target, h) =>
     metrics.predictors.map((predictor, p) => {
       const score = predictor.scores[h];
@@ -36,18 +54,13 @@ function accuracyTable(metrics: RunMetrics): Table {
         first ? percent(lastMove.accuracy) : '',
       ];
       if (synthetic) row.push(first && target.reachable !== undefined ? percent(target.reachable) : '');
-      row.push(
-        first ? balance(target.balance.test) : '',
-        first ? target.threshold.toExponential(2) : '',
-        score.logLoss.toFixed(3),
-        percent(score.calibrationError),
-      );
+      row.push(score.logLoss.toFixed(3), percent(score.calibrationError));
       return row;
     }),
   );
   return {
     title: 'Accuracy on the test part',
-    note: `${metrics.label.description} Three classes; thresholds fitted on the training part only. Test rows: ${count(metrics.predictors[0]?.rows ?? 0)}, seen once.`,
+    note: `Three classes, ${count(metrics.predictors[0]?.rows ?? 0)} test rows that nothing was fitted or chosen on. Majority: always the most frequent class of the training part. Last move: the past k events go on.${synthetic ? ' Reachable: by who knows the hidden drift and nothing else.' : ''}`,
     head,
     rows,
   };
