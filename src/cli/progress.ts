@@ -28,21 +28,22 @@ function barView(stream: NodeJS.WriteStream): ProgressView {
   let stage = '';
   let startedAt = 0;
 
-  const finish = (progress?: PipelineProgress) => {
-    if (bar === undefined) return;
-    bar.stop();
+  const stop = () => {
+    bar?.stop();
+    if (bar !== undefined) stream.write('\r\x1b[2K');
     bar = undefined;
+  };
+  const finish = (detail = '') => {
+    stop();
     const took = duration((performance.now() - startedAt) / 1000);
-    const detail = progress?.detail ?? '';
-    stream.write(
-      `\r\x1b[2K${colors.green('✓')} ${stage.padEnd(TITLE_WIDTH)} ${colors.dim(took.padEnd(14))} ${detail}\n`,
-    );
+    stream.write(`${colors.green('✓')} ${stage.padEnd(TITLE_WIDTH)} ${colors.dim(took.padEnd(14))} ${detail}\n`);
+    stage = '';
   };
 
   return {
     update(progress) {
       if (progress.stage !== stage) {
-        finish();
+        stop();
         stage = progress.stage;
         startedAt = performance.now();
         bar = new SingleBar({
@@ -59,12 +60,9 @@ function barView(stream: NodeJS.WriteStream): ProgressView {
       }
       bar?.setTotal(Math.max(1, progress.total));
       bar?.update(progress.done, labels(progress, startedAt));
-      if (progress.finished) {
-        finish(progress);
-        stage = '';
-      }
+      if (progress.finished) finish(progress.detail);
     },
-    close: () => finish(),
+    close: stop,
   };
 }
 
