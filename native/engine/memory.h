@@ -1,9 +1,13 @@
-// Zeroed memory at 64-byte boundaries. Large blocks come from the operating system untouched, so an arena costs nothing
-// until it is used.
+// Zeroed memory at 64-byte boundaries: arenas, state, workspace, packed weights. Large blocks come from the operating
+// system untouched, so an arena costs nothing until it is used.
+//
+// Kernels built with instruction-set flags cannot be compiled with a sanitizer in reasonable time. With
+// FLASHBOOK_GUARD_PAGES=1 in the environment every block ends (rounded up to 64 bytes) at a page that must not be touched,
+// and begins behind another one when it fills its pages: a kernel that reads or writes past the end stops the process.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 #include <memory>
 
 namespace flashbook {
@@ -13,24 +17,18 @@ class AlignedMemory {
   AlignedMemory() = default;
 
   // Empty (data() is null) when the system has no such amount.
-  explicit AlignedMemory(size_t bytes) : bytes_(bytes) {
-    if (bytes > SIZE_MAX - kAlignment) return;
-    block_.reset(std::calloc(bytes + kAlignment, 1));
-  }
+  explicit AlignedMemory(size_t bytes);
 
-  std::byte* data() const {
-    if (!block_) return nullptr;
-    const auto address = reinterpret_cast<uintptr_t>(block_.get());
-    return reinterpret_cast<std::byte*>((address + kAlignment - 1) & ~(kAlignment - 1));
-  }
+  std::byte* data() const { return block_.get(); }
   size_t bytes() const { return block_ ? bytes_ : 0; }
 
  private:
-  static constexpr uintptr_t kAlignment = 64;
-  struct Free {
-    void operator()(void* block) const { std::free(block); }
+  struct Release {
+    void* base;
+    size_t mapped;  // 0: from calloc
+    void operator()(std::byte*) const;
   };
-  std::unique_ptr<void, Free> block_;
+  std::unique_ptr<std::byte, Release> block_;
   size_t bytes_ = 0;
 };
 

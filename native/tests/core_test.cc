@@ -92,6 +92,25 @@ void in_a_forked_child() {
   CHECK(waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
+
+// With guard pages, the byte behind a block (rounded up to 64) and the one before it stop the process.
+void guard_pages() {
+  for (const int64_t offset : {int64_t{0}, int64_t{4095}, int64_t{4096}, int64_t{-1}}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      setenv("FLASHBOOK_GUARD_PAGES", "1", 1);
+      const AlignedMemory memory(4096 - 10);
+      volatile std::byte* data = memory.data();
+      std::fclose(stderr);  // a sanitizer's report of what is meant to happen
+      data[offset] = std::byte{1};
+      _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    const bool survived = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    CHECK(survived == (offset == 0 || offset == 4095));
+  }
+}
 #endif
 
 void write(const std::filesystem::path& path, const std::string& text) {
@@ -176,6 +195,7 @@ void cancelled_plans_stop() {
 int main() {
   using namespace flashbook;
 #if !defined(__SANITIZE_THREAD__)
+  RUN(guard_pages);
   RUN(in_a_forked_child);
 #endif
   RUN(every_task_once);

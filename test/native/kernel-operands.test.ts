@@ -1,11 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FlashbookError } from '../../src/core/errors.js';
 import { compilePlan } from '../../src/graph/index.js';
 import {
   cpu,
   DTYPE_BYTES,
   type DType,
+  type Isa,
   type PlanSpec,
   type PlanStep,
   runtimeInfo,
@@ -14,7 +15,12 @@ import {
 import { CASES, caseGraph, size } from '../graph/cases.js';
 
 // Kernels get pointers and trust them, so each step must refuse operands and attributes that do not fit together. Every
-// row of the case table is bound with random faults; what is accepted is run, with a guard around every operand.
+// row of the case table is bound with random faults; what is accepted is run, with a guard around every operand that must
+// keep its value and, behind the last operand, a page that stops the process when it is touched (native/engine/memory.h).
+
+vi.hoisted(() => {
+  process.env.FLASHBOOK_GUARD_PAGES = '1';
+});
 
 const device = cpu();
 const { steps, available } = runtimeInfo();
@@ -116,8 +122,11 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** A plan of one call, every operand an input and an output, with a guard before each and behind the last. */
-function guarded(call: Call): { spec: PlanSpec; guards: number[] } {
+/**
+ * A plan of one call, every operand an input and an output, with a guard before each. Operand `last` ends where the arena
+ * ends.
+ */
+function guarded(call: Call, last: number): { spec: PlanSpec; guards: number[] } {
   const tensors: PlanSpec['tensors'] = [];
   let offset = 0;
   const place = (name: string, dtype: DType, shape: number[]): number => {
@@ -125,12 +134,14 @@ function guarded(call: Call): { spec: PlanSpec; guards: number[] } {
     offset += Math.ceil(Math.max(0, size(shape) * DTYPE_BYTES[dtype]) / 64) * 64;
     return tensors.length - 1;
   };
-  const guards = [place('guard', 'u32', [64])];
-  const operands = call.operands.map(({ dtype, shape }, i) => {
-    const index = place(`operand ${i}`, dtype, shape);
+  const guards: number[] = [];
+  const operands: number[] = [];
+  const count = call.operands.length;
+  for (let turn = 1; turn <= count; turn++) {
+    const i = (last + turn) % count;
     guards.push(place('guard', 'u32', [64]));
-    return index;
-  });
+    operands[i] = place(`operand ${i}`, call.operands[i].dtype, call.operands[i].shape);
+  }
   const moved = (index: number) => (index < 0 ? -1 : operands[index]);
   const { kernel, attrs } = call;
   const all = tensors.map((_, i) => i);
@@ -141,11 +152,11 @@ function guarded(call: Call): { spec: PlanSpec; guards: number[] } {
 const GUARD = 0xdeadbeef;
 
 /** Binds and runs a call; whether it was accepted. */
-function tryCall(call: Call, pick: (n: number) => number): boolean {
-  const { spec, guards } = guarded(call);
+function tryCall(call: Call, last: number, isa: Isa, pick: (n: number) => number): boolean {
+  const { spec, guards } = guarded(call, last);
   let plan: ReturnType<typeof device.createPlan>;
   try {
-    plan = device.createPlan(spec, device.createState([]), { isa: at(available, pick) });
+    plan = device.createPlan(spec, device.createState([]), { isa });
   } catch (error) {
     if (!(error instanceof FlashbookError)) throw error;
     return false;
@@ -170,11 +181,16 @@ function tryCall(call: Call, pick: (n: number) => number): boolean {
 describe.each([...calls])('%s', (kernel, rows) => {
   it('has rows in the case table, and accepts them', () => {
     expect(rows.length).toBeGreaterThan(0);
-    for (const row of rows)
-      expect(
-        tryCall(structuredClone(row), () => 0),
-        JSON.stringify(row),
-      ).toBe(true);
+    for (const row of rows) {
+      for (const isa of available) {
+        for (const last of row.operands.keys()) {
+          expect(
+            tryCall(structuredClone(row), last, isa, () => 0),
+            JSON.stringify(row),
+          ).toBe(true);
+        }
+      }
+    }
   });
 
   it('refuses operands and attributes that do not fit, and never writes beside them', () => {
@@ -185,7 +201,7 @@ describe.each([...calls])('%s', (kernel, rows) => {
         const call = structuredClone(at(rows, pick));
         for (let faults = 1 + pick(3); faults > 0; faults--) at(FAULTS, pick)(call, pick);
         if (call.operands.some(({ shape }) => size(shape) > 100_000)) return;
-        if (!tryCall(call, pick)) refused++;
+        if (!tryCall(call, pick(call.operands.length), at(available, pick), pick)) refused++;
       }),
       { numRuns: 400, seed: 3 },
     );
