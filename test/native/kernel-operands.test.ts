@@ -7,9 +7,11 @@ import {
   DTYPE_BYTES,
   type DType,
   type Isa,
+  type Plan,
   type PlanSpec,
   type PlanStep,
   runtimeInfo,
+  type StateSpec,
   type TypedArray,
 } from '../../src/native/index.js';
 import { CASES, caseGraph, size } from '../graph/cases.js';
@@ -124,9 +126,9 @@ const FAULTS: readonly Fault[] = [
 
 /**
  * A plan of one call, every operand an input and an output, with a guard before each. Operand `last` ends where the arena
- * ends.
+ * ends. With `frozen`, what the call only reads is state instead, as the weights of a predictor are, and may be packed.
  */
-function guarded(call: Call, last: number): { spec: PlanSpec; guards: number[] } {
+function guarded(call: Call, last: number, frozen: boolean) {
   const tensors: PlanSpec['tensors'] = [];
   let offset = 0;
   const place = (name: string, dtype: DType, shape: number[]): number => {
@@ -136,44 +138,59 @@ function guarded(call: Call, last: number): { spec: PlanSpec; guards: number[] }
   };
   const guards: number[] = [];
   const operands: number[] = [];
+  const state: StateSpec[] = [];
   const count = call.operands.length;
   for (let turn = 1; turn <= count; turn++) {
     const i = (last + turn) % count;
+    const name = `operand ${i}`;
+    const { dtype, shape } = call.operands[i];
+    if (frozen && !call.outputs.includes(i)) {
+      operands[i] = tensors.push({ name, dtype, shape, space: 'state', offset: 0 }) - 1;
+      state.push({ name, dtype, shape });
+      continue;
+    }
     guards.push(place('guard', 'u32', [64]));
-    operands[i] = place(`operand ${i}`, call.operands[i].dtype, call.operands[i].shape);
+    operands[i] = place(name, dtype, shape);
   }
   const moved = (index: number) => (index < 0 ? -1 : operands[index]);
   const { kernel, attrs } = call;
-  const all = tensors.map((_, i) => i);
+  const all = tensors.flatMap(({ space }, i) => (space === 'arena' ? [i] : []));
   const step = { kernel, attrs, inputs: call.inputs.map(moved), outputs: call.outputs.map(moved) };
-  return { spec: { version: 1, arenaBytes: offset, tensors, steps: [step], inputs: all, outputs: all }, guards };
+  const spec: PlanSpec = { version: 1, arenaBytes: offset, tensors, steps: [step], inputs: all, outputs: all };
+  return { spec, guards, state };
 }
 
-const GUARD = 0xdeadbeef;
+interface Setting {
+  last: number;
+  isa: Isa;
+  frozen: boolean;
+}
 
 /** Binds and runs a call; whether it was accepted. */
-function tryCall(call: Call, last: number, isa: Isa, pick: (n: number) => number): boolean {
-  const { spec, guards } = guarded(call, last);
-  let plan: ReturnType<typeof device.createPlan>;
+function tryCall(call: Call, { last, isa, frozen }: Setting, pick: (n: number) => number): boolean {
+  const { spec, guards, state: specs } = guarded(call, last, frozen);
+  const values = (dtype: DType, shape: number[]): TypedArray => {
+    const some = dtype === 'f32' ? [1, -0.5, 0, 3e38, Number.NaN] : [0, 1, 2, -1, 100, 2 ** 31 - 1, -(2 ** 31)];
+    return new ARRAYS[dtype](size(shape)).map(() => at(some, pick)) as TypedArray;
+  };
+  let plan: Plan;
   try {
-    plan = device.createPlan(spec, device.createState([]), { isa });
+    const state = device.createState(specs);
+    for (const { name, dtype, shape } of specs) state.set(name, values(dtype, shape));
+    plan = device.createPlan(spec, state, { isa, frozen });
   } catch (error) {
     if (!(error instanceof FlashbookError)) throw error;
     return false;
   }
-  const arrays = spec.tensors.map(({ dtype, shape }, i): TypedArray => {
-    const array = new ARRAYS[dtype](size(shape));
-    if (guards.includes(i)) return array.fill(GUARD);
-    const values = dtype === 'f32' ? [1, -0.5, 0, 3e38, Number.NaN] : [0, 1, 2, -1, 100, 2 ** 31 - 1, -(2 ** 31)];
-    return array.map(() => at(values, pick)) as TypedArray;
+  const guard = new Uint32Array(64).fill(0xdeadbeef);
+  const arrays = spec.inputs.map((i): TypedArray => {
+    const { dtype, shape } = spec.tensors[i];
+    return guards.includes(i) ? guard.slice() : values(dtype, shape);
   });
   plan.runSync(arrays, arrays);
   plan.dispose();
-  for (const guard of guards) {
-    expect(
-      arrays[guard].every((word) => word === GUARD),
-      `guard ${guard} of ${JSON.stringify(spec)}`,
-    ).toBe(true);
+  for (const [place, i] of spec.inputs.entries()) {
+    if (guards.includes(i)) expect(arrays[place], `guard ${i} of ${JSON.stringify(spec)}`).toEqual(guard);
   }
   return true;
 }
@@ -184,10 +201,9 @@ describe.each([...calls])('%s', (kernel, rows) => {
     for (const row of rows) {
       for (const isa of available) {
         for (const last of row.operands.keys()) {
-          expect(
-            tryCall(structuredClone(row), last, isa, () => 0),
-            JSON.stringify(row),
-          ).toBe(true);
+          const setting = { last, isa, frozen: last === 0 };
+          const accepted = tryCall(structuredClone(row), setting, () => 0);
+          expect(accepted, JSON.stringify([setting, row])).toBe(true);
         }
       }
     }
@@ -201,7 +217,8 @@ describe.each([...calls])('%s', (kernel, rows) => {
         const call = structuredClone(at(rows, pick));
         for (let faults = 1 + pick(3); faults > 0; faults--) at(FAULTS, pick)(call, pick);
         if (call.operands.some(({ shape }) => size(shape) > 100_000)) return;
-        if (!tryCall(call, pick(call.operands.length), at(available, pick), pick)) refused++;
+        const setting = { last: pick(call.operands.length), isa: at(available, pick), frozen: pick(3) === 0 };
+        if (!tryCall(call, setting, pick)) refused++;
       }),
       { numRuns: 400, seed: 3 },
     );
