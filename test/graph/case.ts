@@ -27,6 +27,8 @@ export interface OperationCase {
   ulps?: number;
   /** The bound is a multiple of each element's own size instead. */
   relative?: boolean;
+  /** With `relative`: of the size of this operand's element, where the result is that operand times a bounded function. */
+  relativeTo?: number;
 }
 
 /** A graph whose inputs are x0, x1 … and whose outputs are y0, y1 …, with the values of the inputs. */

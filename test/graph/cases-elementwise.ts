@@ -17,7 +17,12 @@ import type { Fill } from './values.js';
 const shapes = (list: readonly Shape[]) => list.map((shape) => ({ shape, name: `(${shape.join(', ')})` }));
 const RAGGED = shapes([[1], [3], [7, 5], [2, 3, 17], [4, 33], [1, 1000], [3, 64]]);
 
-function unary(operation: string, apply: (x: Tensor) => Tensor, specials: boolean, ulps?: number): OperationCase[] {
+function unary(
+  operation: string,
+  apply: (x: Tensor) => Tensor,
+  specials: boolean,
+  { ulps, relativeTo }: { ulps?: number; relativeTo?: number } = {},
+): OperationCase[] {
   const rows: OperationCase[] = RAGGED.map(({ shape, name }) => ({
     operation,
     name,
@@ -32,6 +37,7 @@ function unary(operation: string, apply: (x: Tensor) => Tensor, specials: boolea
     apply: ([x]) => [apply(x)],
     differentiable: false,
     relative: true,
+    relativeTo,
     ulps,
   });
   return [...rows, extreme('wide'), ...(specials ? [extreme('special')] : [])];
@@ -79,7 +85,10 @@ function binary(operation: string, apply: (a: Tensor, b: Tensor) => Tensor): Ope
 }
 
 /** dy and a second operand of the same shape. */
-function elementwiseGradient(operation: string, ulps?: number): OperationCase[] {
+function elementwiseGradient(
+  operation: string,
+  { ulps, relativeTo }: { ulps?: number; relativeTo?: number } = {},
+): OperationCase[] {
   const make = (shape: Shape, values: Fill): OperationCase => ({
     operation,
     name: `(${shape.join(', ')}) ${String(values)}`,
@@ -87,8 +96,8 @@ function elementwiseGradient(operation: string, ulps?: number): OperationCase[] 
     apply: raw(operation),
     differentiable: false,
     relative: values !== 'normal',
-    // Near a zero of the derivative its two terms cancel: 16 times the bound.
-    ulps: values === 'special' && ulps !== undefined ? 16 * ulps : ulps,
+    relativeTo,
+    ulps,
   });
   return [...RAGGED.map(({ shape }) => make(shape, 'normal')), make([5, 39], 'wide'), make([5, 39], 'special')];
 }
@@ -124,8 +133,8 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...standardizes(),
   ...unary('relu', relu, true),
   ...elementwiseGradient('relu_grad'),
-  ...unary('gelu', gelu, true, 16),
-  ...elementwiseGradient('gelu_grad', 16),
+  ...unary('gelu', gelu, true, { ulps: 4, relativeTo: 0 }),
+  ...elementwiseGradient('gelu_grad', { ulps: 6, relativeTo: 0 }),
   ...dropouts(),
-  ...unary('softmax', softmax, true, 32),
+  ...unary('softmax', softmax, true, { ulps: 32 }),
 ];

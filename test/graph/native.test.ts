@@ -51,9 +51,10 @@ describe.skipIf(info === undefined)(
         skip(missing !== undefined, `no native kernel ${missing}`);
         const expected = reference(row, () => interpret(graph, { inputs }).outputs);
         const { outputs } = runNative(graph, { inputs }, { isa, passes: [] });
+        const sizes = row.relativeTo === undefined ? undefined : inputs[`x${row.relativeTo}`];
         for (const name of graph.outputs.keys()) {
           expect(
-            difference(outputs[name], expected[name], row),
+            difference(outputs[name], expected[name], row, sizes),
             `${row.operation} ${row.name} ${name}`,
           ).toBeUndefined();
         }

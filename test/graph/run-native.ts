@@ -40,19 +40,20 @@ export function runNative(
 /**
  * The first place where `actual` is further from the float64 `expected` than `ulps` · 2⁻²⁴ · scale, in words; undefined if
  * there is none. NaN and infinities must be in the same places. `scale` is the largest finite |expected|, or with
- * `relative` each element's own size.
+ * `relative` each element's own size, or that of the same element of `sizes`.
  */
 export function difference(
   actual: TypedArray,
   expected: Value,
   { ulps = 8, relative = false }: { ulps?: number; relative?: boolean },
+  sizes: ArrayLike<number> = expected.data,
 ): string | undefined {
   let largest = 0;
   for (const value of expected.data) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
   for (let i = 0; i < actual.length; i++) {
     const wanted = Math.fround(expected.data[i]);
     if (Object.is(actual[i], wanted) || actual[i] === wanted) continue;
-    const scale = relative ? Math.abs(wanted) : largest;
+    const scale = relative ? Math.abs(Math.fround(sizes[i])) : largest;
     const allowed = Math.max(ulps * 2 ** -24 * scale, ulps * 2 ** -149);
     if (!(Math.abs(actual[i] - wanted) <= allowed)) return `[${i}]: ${actual[i]}, expected ${wanted} ± ${allowed}`;
   }

@@ -2,8 +2,8 @@
 //
 //   relu            y = x < 0 ? 0 : x                      NaN stays, −0 stays
 //   relu_grad       dx = y > 0 ? dy : 0
-//   gelu            y = x·Φ(x), exact (Hendrycks & Gimpel 2016, arXiv:1606.08415)     error ≤ 9 ulp, tails included
-//   gelu_grad       dx = dy·(Φ(x) + x·φ(x))                                           absolute error ≤ 4e-7·|dy|
+//   gelu            y = x·Φ(x), exact (Hendrycks & Gimpel 2016, arXiv:1606.08415)     error ≤ 2e-7·|x|
+//   gelu_grad       dx = dy·(Φ(x) + x·φ(x))                                           error ≤ 3e-7·|dy|
 //   add, mul        y = a + b, a·b, with b repeated every `period` elements (period = n: no repetition)
 //   scale           y = x·factor
 //   standardize     y = clamp((x − mean)·inverse_std, −clip, clip), mean and inverse_std repeated every `period`
