@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
 import { readLines } from './csv.js';
-import type { EventBatch, Instrument, MarketSession } from './events.js';
-import { EventType } from './events.js';
+import type { BookSnapshots, EventBatch, Instrument, MarketSession } from './events.js';
 import { LobsterMessages } from './lobster-messages.js';
 import { LobsterOrderBook } from './lobster-orderbook.js';
 import { READ_OPTIONS, ReadMeter, type ReadOptions, throwIfAborted } from './read-options.js';
@@ -133,15 +132,20 @@ async function readBoth(
   await readLines(orderbook, book.parse, meter);
   const reference = book.finish();
   meter.finish();
-  return { instrument: instrumentOf(message.baseName, events), events, reference, source };
+  return { instrument: instrumentOf(message.baseName, events, reference), events, reference, source };
 }
 
-/** `GOOG_2012-06-21_34200000_57600000_message_10.csv` names the symbol. The tick is a cent above one dollar (SEC Rule 612). */
-function instrumentOf(fileName: string, events: EventBatch): Instrument {
+/**
+ * `GOOG_2012-06-21_34200000_57600000_message_10.csv` names the symbol. The tick is a cent from one dollar on (SEC Rule 612). The
+ * first row decides: features are counted in ticks, so that a later price must not change those of earlier rows.
+ */
+function instrumentOf(fileName: string, events: EventBatch, reference: BookSnapshots): Instrument {
   const symbol = fileName.includes('_') ? fileName.split('_')[0] : 'unknown';
-  let lowest = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < events.length; i++) {
-    if (events.type[i] !== EventType.halt && events.price[i] < lowest) lowest = events.price[i];
-  }
-  return { symbol, venue: 'NASDAQ', priceUnit: 0.0001, sizeUnit: 1, tickSize: lowest < 10_000 ? 1 : 100 };
+  const known = [
+    [reference.bidSize[0], reference.bidPrice[0]],
+    [reference.askSize[0], reference.askPrice[0]],
+    [events.size[0], events.price[0]],
+  ].find(([size, price]) => size > 0 && price > 0);
+  const tickSize = known !== undefined && known[1] < 10_000 ? 1 : 100;
+  return { symbol, venue: 'NASDAQ', priceUnit: 0.0001, sizeUnit: 1, tickSize };
 }

@@ -174,6 +174,16 @@ describe('a good LOBSTER day', () => {
     const session = await readLobster(await csv(['34200,1,1,100,9900,1'], ['10000,100,9900,100']));
     expect(session.instrument.tickSize).toBe(1);
   });
+
+  test('the first row decides about the tick: a later order at a penny changes no earlier feature', async () => {
+    const penny = '34202,1,77,100,100,1';
+    const { instrument } = await readLobster(await csv([...MESSAGES, penny], [...BOOKS, BOOKS[2]]));
+    expect(instrument.tickSize).toBe(100);
+    const onlyAsks = await readLobster(await csv(['34200,1,1,100,9900,-1'], ['9900,100,-9999999999,0']));
+    expect(onlyAsks.instrument.tickSize).toBe(1);
+    const nothing = await readLobster(await csv(['34200,7,0,0,-1,-1'], ['9999999999,0,-9999999999,0']));
+    expect(nothing.instrument.tickSize).toBe(100);
+  });
 });
 
 describe('files that cannot be read', () => {
