@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { writeFileAtomic } from '../core/files.js';
+import { checkOptions } from '../core/options.js';
 import { packageVersion } from '../core/version.js';
 import { PricePredictor } from '../models/index.js';
 import { renderReport } from '../monitor/report/page.js';
 import { CLASSES, type RunMetrics } from '../monitor/run-metrics.js';
 import { runtimeInfo, setThreads } from '../native/index.js';
-import type { RunConfig } from './config.js';
+import { type RunConfigInput, runConfig } from './config.js';
 import { labelDefinition, shortSource } from './describe.js';
 import { exportStage } from './export-stage.js';
 import { predictStage } from './predict-stage.js';
@@ -31,6 +32,8 @@ export interface RunOptions {
   now?: () => Date;
 }
 
+const OPTIONS = ['folder', 'resume', 'threads', 'signal', 'onProgress', 'onNote', 'now'];
+
 export interface RunResult {
   metrics: RunMetrics;
   /** What was written: name for people → path. */
@@ -42,9 +45,12 @@ export interface RunResult {
  * predictor, quantises it, exports both artefacts and ONNX, predicts the test part with every predictor there is, and writes
  * `metrics.json` and `report.html`.
  *
- * @throws FlashbookError from every stage; `ABORTED` after the signal, when the checkpoint has been written.
+ * @param given what is left out takes its default, as in `runConfig`
+ * @throws FlashbookError from every stage, `OPTION` naming a wrong option; `ABORTED` after the signal, when the checkpoint has been written.
  */
-export async function runPipeline(config: RunConfig, options: RunOptions): Promise<RunResult> {
+export async function runPipeline(given: RunConfigInput, options: RunOptions): Promise<RunResult> {
+  checkOptions('runPipeline', options, OPTIONS);
+  const config = runConfig(given);
   const { signal, onProgress, onNote = () => {}, resume = false, now = () => new Date() } = options;
   if (options.threads !== undefined) setThreads(options.threads);
   const stages = new StageClock();

@@ -1,0 +1,53 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type RunConfigInput, runConfig, sameConfig } from '../../src/pipeline/config.js';
+import { type RunOptions, runPipeline } from '../../src/pipeline/run.js';
+
+describe('runConfig', () => {
+  it('fills in defaults, and sizes that suit the data', () => {
+    const [synthetic, real] = [runConfig(), runConfig({ data: 'day.zip' })];
+    expect(synthetic).toMatchObject({ horizons: [10, 50, 100], label: 'mid', window: 100, width: 128, layers: 3 });
+    expect(real.steps).toBeGreaterThan(synthetic.steps);
+    expect(runConfig({ steps: 40 })).toMatchObject({ steps: 40, warmupSteps: 2, evaluateEvery: 4 });
+    expect(runConfig(synthetic)).toEqual(synthetic);
+  });
+
+  it.each<[RunConfigInput, RegExp]>([
+    [{ horizens: [10] } as never, /no option 'horizens'; did you mean 'horizons'/],
+    [{ label: 'future' as never }, /one of .*mid.*past.* for label but received 'future'/],
+    [{ window: 1 }, /for window but received 1/],
+    [{ horizons: [] }, /for horizons/],
+    [{ horizons: [10, 0.5] }, /for horizons\.1 but received 0\.5/],
+    [{ horizons: [10, 10] }, /different numbers for horizons/],
+    [{ dropout: Number.NaN }, /for dropout but received NaN/],
+    [{ heads: 3 }, /a divisor of the width 128 for heads but received 3/],
+    [{ minLearningRate: 0.1 }, /at most learningRate 0\.0005 for minLearningRate/],
+  ])('%o is refused', (input, message) => {
+    expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));
+    expect(() => runConfig(input)).toThrow(message);
+  });
+
+  it('names the first difference between a run and its resumption', () => {
+    const config = runConfig({ seed: 1 });
+    expect(() => sameConfig(config, { ...config }, 'runs/a')).not.toThrow();
+    expect(() => sameConfig(config, { ...config, seed: 2 }, 'runs/a')).toThrow(
+      /runs\/a was started with seed 1, now it is 2/,
+    );
+    expect(() => sameConfig(config, { ...config, data: 'day.zip' }, 'runs/a')).toThrow(/data unset, now it is "day/);
+  });
+});
+
+describe('runPipeline refuses, before it touches the folder,', () => {
+  it.each<[string, RunConfigInput, Partial<RunOptions>, RegExp]>([
+    ['a misspelt option', {}, { resumee: true } as never, /no option 'resumee'; did you mean 'resume'/],
+    ['a wrong configuration', { batch: 0 }, {}, /for batch but received 0/],
+    ['a number of threads that cannot be', {}, { threads: 0 }, /threads/],
+  ])('%s', async (_, config, options, message) => {
+    const folder = await mkdtemp(join(tmpdir(), 'flashbook-pipeline-'));
+    await expect(runPipeline(config, { folder: join(folder, 'run'), ...options })).rejects.toThrow(message);
+    expect(await readdir(folder)).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+});
