@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { rebuildBook } from '../book/index.js';
 import { FlashbookError } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
+import { integer } from '../core/options.js';
 import { midPrices, sampleRows, WindowDataset } from '../data/index.js';
 import { computeFeatures, type FeatureSet } from '../features/index.js';
 import type { MarketSession } from '../market/index.js';
@@ -52,6 +53,8 @@ async function predict(
 ): Promise<void> {
   const screen = terminal({ json });
   const config = runConfig(flags);
+  if (last !== undefined) integer('last', last, 1);
+  integer('every', every, 1);
   const progress = progressView();
   const interrupt = interruptSignal(() => progress.close());
   const predictor = await loadPredictor(artefact, { backend });
@@ -111,8 +114,15 @@ async function predict(
 
 /** The windows that the artefact's own feature definitions make of a session. */
 function windowsFor(predictor: Predictor, session: MarketSession, last: number | undefined, every: number) {
-  const { input, featureSet } = predictor.manifest;
-  const levels = levelsOf(input.features);
+  const { input } = predictor.manifest;
+  const featureSet = predictor.manifest.featureSet as unknown as FeatureSet;
+  if (!Array.isArray(featureSet)) {
+    throw new FlashbookError(
+      'ARTEFACT',
+      'the artefact holds no flashbook features, so events cannot be turned into its input',
+    );
+  }
+  const levels = Math.max(1, ...featureSet.map(({ params }) => params?.to ?? 1));
   const available = session.reference?.levels ?? levels;
   if (available < levels) {
     throw new FlashbookError(
@@ -125,7 +135,7 @@ function windowsFor(predictor: Predictor, session: MarketSession, last: number |
     );
   }
   const { snapshots } = rebuildBook(session, { levels });
-  const table = computeFeatures(session.events, snapshots, session.instrument, featureSet as unknown as FeatureSet);
+  const table = computeFeatures(session.events, snapshots, session.instrument, featureSet);
   const first = input.steps - 1;
   if (table.rows <= first) {
     throw new FlashbookError(
@@ -147,12 +157,6 @@ function windowsFor(predictor: Predictor, session: MarketSession, last: number |
     names: table.names,
   });
   return { windows, mid: midPrices(snapshots) };
-}
-
-/** Levels of the book that the feature names speak of: 'ask_price_10' needs ten. */
-function levelsOf(names: readonly string[]): number {
-  const levels = names.flatMap((name) => /^(?:ask|bid)_(?:price|size)_(\d+)$/.exec(name)?.[1] ?? []).map(Number);
-  return Math.max(1, ...levels);
 }
 
 function predictionTable(

@@ -24,6 +24,8 @@ describe('a command line that cannot be understood ends with 2 and says what is 
     [['run', '--resume', '--out', 'nothing-here'], /there is no run to resume in nothing-here/],
     [['features', '--events', '3000', '--out', 'table.xlsx'], /\.csv or \.parquet but received 'table.xlsx'/],
     [['features'], /required option '--out <file>' not specified/],
+    [['predict', 'any.fbk', '--last', '0'], /an integer of at least 1 for last but received 0/],
+    [['predict', 'any.fbk', '--every', '-3'], /an integer of at least 1 for every but received -3/],
     [['inspect'], /missing required argument 'file'/],
   ];
   for (const [args, message] of cases) {
