@@ -1,0 +1,188 @@
+// The register tile of gemm.cc: MR rows × NV vectors of C as a sum of outer products over one chunk of k, and the epilogue on
+// the tile while it is in registers. Another element type of A and B needs another outer_product and nothing else here.
+#pragma once
+
+#include "kernels/gemm/gemm.h"
+#include "simd/vec.h"
+
+namespace flashbook {
+namespace FB_ISA {
+namespace {
+
+using gemm::Activation;
+
+constexpr int W = VecF::width;
+constexpr int kTileRows = W == 16 ? 14 : 6;
+constexpr int kTileColumns = 2 * W;
+constexpr int64_t kAStride = W;   // floats from k to k+1 of copied A whose columns were contiguous
+static_assert(kTileRows <= kAStride, "a column of a tile is one vector");
+
+// Where a tile's result goes and what is done to it on the way.
+struct TileOut {
+  float* c;                 // first element of the tile, row stride n
+  int64_t n;
+  int columns;              // columns that exist, 1 … NV·W
+  bool add;                 // C holds the sum of earlier chunks
+  bool last;                // last chunk: bias, activation, residual
+  const float* bias;
+  const float* residual;    // first element of the tile
+  Activation activation;
+};
+
+template <int NV, bool FULL, Activation ACT>
+FB_INLINE void finish_row(const VecF* acc, const TileOut& out, const Mask* masks, int64_t row) {
+  float* c = out.c + row * out.n;
+#pragma GCC unroll 2
+  for (int v = 0; v < NV; v++) {
+    const auto read = [&](const float* p) { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); };
+    VecF x = acc[v];
+    if (out.add) x = read(c) + x;
+    if (out.last) {
+      if (out.bias != nullptr) x = x + read(out.bias);
+      if constexpr (ACT == Activation::relu) x = relu(x);
+      if constexpr (ACT == Activation::gelu) x = gelu(x);
+      if (out.residual != nullptr) x = x + read(out.residual + row * out.n);
+    }
+    if constexpr (FULL) {
+      store(c + v * W, x);
+    } else {
+      maskstore(c + v * W, x, masks[v]);
+    }
+  }
+}
+
+// What is not frequent, or needs many registers of its own, works from memory: edges (AVX2 writes under a mask slowly) and GELU.
+template <int NV, bool FULL, Activation ACT>
+__attribute__((noinline)) void finish_from_memory(const VecF* acc, int rows, const TileOut& out) {
+  Mask masks[NV];
+  for (int v = 0; v < NV; v++) {
+    const int left = out.columns - v * W;
+    masks[v] = first(left >= W ? W : left > 0 ? left : 0);
+  }
+  for (int i = 0; i < rows; i++) finish_row<NV, FULL, ACT>(acc + i * NV, out, masks, i);
+}
+
+template <int MR, int NV, bool FULL>
+FB_INLINE void spill_and_finish(const VecF (&acc)[MR][NV], const TileOut& out) {
+  VecF spilled[MR * NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++) spilled[i * NV + v] = acc[i][v];
+  }
+  if (out.activation == Activation::gelu && out.last) {
+    finish_from_memory<NV, FULL, Activation::gelu>(spilled, MR, out);
+  } else if (out.activation == Activation::relu && out.last) {
+    finish_from_memory<NV, FULL, Activation::relu>(spilled, MR, out);
+  } else {
+    finish_from_memory<NV, FULL, Activation::none>(spilled, MR, out);
+  }
+}
+
+template <int MR, int NV>
+FB_INLINE void finish(const VecF (&acc)[MR][NV], const TileOut& out) {
+  if (out.columns < NV * W) {
+    spill_and_finish<MR, NV, false>(acc, out);
+  } else if (!out.last || out.activation == Activation::none) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) finish_row<NV, true, Activation::none>(acc[i], out, nullptr, i);
+  } else {
+    spill_and_finish<MR, NV, true>(acc, out);
+  }
+}
+
+// One step of k: acc += column of A × row of B. `at(i)` is the place of A's element of row i.
+template <int MR, int NV, class At>
+FB_INLINE void outer_product(VecF (&acc)[MR][NV], const float* b, const At& at) {
+  VecF row[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; v++) row[v] = load(b + v * W);
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+    const VecF x = set1(*at(i));
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) acc[i][v] = fma(x, row[v], acc[i][v]);
+  }
+}
+
+// C is needed when the sums are done: its lines come while they are made.
+template <int MR, int NV>
+FB_INLINE void prefetch_c(const TileOut& out) {
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) __builtin_prefetch(out.c + i * out.n + v * W, 1);
+  }
+}
+
+// A's element (i, k) is a[i·stride + k]. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
+template <int MR, int NV>
+void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const TileOut& out) {
+  constexpr int kPointers = (MR + 2) / 3;
+  const float* p[kPointers];
+#pragma GCC unroll 8
+  for (int q = 0; q < kPointers; q++) p[q] = a + 3 * q * stride;
+  prefetch_c<MR, NV>(out);
+  VecF acc[MR][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) acc[i][v] = zero();
+  }
+  int64_t k = 0;
+  for (; k + 4 <= kc; k += 4) {
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; u++) {
+      outer_product<MR, NV>(acc, b + u * NV * W, [&](int i) { return p[i / 3] + (i % 3) * stride + u; });
+    }
+    b += 4 * NV * W;
+#pragma GCC unroll 8
+    for (int q = 0; q < kPointers; q++) p[q] += 4;
+  }
+  for (; k < kc; k++) {
+    outer_product<MR, NV>(acc, b, [&](int i) { return p[i / 3] + (i % 3) * stride; });
+    b += NV * W;
+#pragma GCC unroll 8
+    for (int q = 0; q < kPointers; q++) p[q] += 1;
+  }
+  finish<MR, NV>(acc, out);
+}
+
+// A's element (i, k) is a[k·kAStride + i].
+template <int MR, int NV>
+void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const TileOut& out) {
+  prefetch_c<MR, NV>(out);
+  VecF acc[MR][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) acc[i][v] = zero();
+  }
+#pragma GCC unroll 4
+  for (int64_t k = 0; k < kc; k++) {
+    outer_product<MR, NV>(acc, b, [&](int i) { return a + i; });
+    a += kAStride;
+    b += NV * W;
+  }
+  finish<MR, NV>(acc, out);
+}
+
+using TileFunction = void (*)(int64_t kc, const float* a, int64_t stride, const float* b, const TileOut& out);
+
+// [layout of A: rows, columns contiguous][vectors − 1][rows − 1]
+#define FB_TILES_6(F, NV) F<1, NV>, F<2, NV>, F<3, NV>, F<4, NV>, F<5, NV>, F<6, NV>
+#define FB_TILES_14(F, NV) \
+  FB_TILES_6(F, NV), F<7, NV>, F<8, NV>, F<9, NV>, F<10, NV>, F<11, NV>, F<12, NV>, F<13, NV>, F<14, NV>
+#if defined(FB_SIMD_512)
+#define FB_TILES FB_TILES_14
+#else
+#define FB_TILES FB_TILES_6
+#endif
+constexpr TileFunction kTiles[2][2][kTileRows] = {
+    {{FB_TILES(tile_rows, 1)}, {FB_TILES(tile_rows, 2)}},
+    {{FB_TILES(tile_columns, 1)}, {FB_TILES(tile_columns, 2)}},
+};
+
+}  // namespace
+}  // namespace FB_ISA
+}  // namespace flashbook
