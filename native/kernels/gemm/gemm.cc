@@ -22,20 +22,25 @@ namespace {
 constexpr int64_t kBlockColumns = 512;
 constexpr int64_t kL2Share = int64_t{512} << 10;   // bytes that a block goes over again and again
 
-// How many chunks of k are done for a tile of rows before the next tile: as many as B's share of them fits L2.
+// Where A is copied in groups of tiles, half of the share is theirs.
+int64_t b_share(const Problem& p) { return p.a_col == 1 ? kL2Share : kL2Share / 2; }
+
+// How much of k is done for a tile of rows before the next tile: as many chunks as B's share of them fits L2.
 int64_t span_of(const Problem& p, int64_t columns) {
   const int64_t chunk = gemm::k_chunk(p.k);
   const int64_t chunks = p.k == 0 ? 1 : (p.k + chunk - 1) / chunk;
-  const int64_t bytes = padded_columns(columns) * (chunk > 0 ? chunk : 1) * 4;
-  // Where A is copied in groups of tiles, half of the share is theirs.
-  const int64_t fit = (p.a_col == 1 ? kL2Share : kL2Share / 2) / bytes;
+  const int64_t fit = b_share(p) / (padded_columns(columns) * (chunk > 0 ? chunk : 1) * 4);
   return (fit < 1 ? 1 : fit > chunks ? chunks : fit) * chunk;
 }
 
+// Narrower blocks have longer spans: the share bounds them all, but for a single chunk that is larger.
 int64_t scratch_bytes(const Problem& p, int64_t columns) {
-  const int64_t a_floats = p.a_col == 1 ? kARowsFloats : kAColumnsFloats;
-  const int64_t b_floats = p.packed_b != nullptr ? 0 : padded_columns(columns) * span_of(p, columns);
-  return 4 * (a_floats + b_floats);
+  const int64_t a_bytes = 4 * (p.a_col == 1 ? kARowsFloats : kAColumnsFloats);
+  if (p.packed_b != nullptr) return a_bytes;
+  const int64_t one_chunk = 4 * padded_columns(columns) * gemm::k_chunk(p.k);
+  const int64_t all = 4 * padded_columns(columns) * p.k;
+  const int64_t share = all < b_share(p) ? all : b_share(p);
+  return a_bytes + (one_chunk > share ? one_chunk : share);
 }
 
 // One tile of rows × all panels of a block, for one chunk of k.
