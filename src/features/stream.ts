@@ -59,7 +59,8 @@ export class FeatureStream {
    * The features after `event`, which led to `book`.
    *
    * @param out a row to write into, of `columns` elements; a new one is made where it is left out.
-   * @throws FlashbookError `SHAPE` for a book of other levels or an `out` of other length.
+   * @throws FlashbookError `SHAPE` for a book of other levels or an `out` of other length, `OPTION` for an event whose time is no bigint
+   *   or whose other numbers are no 32-bit integers.
    */
   push(
     event: FeatureEvent,
@@ -68,10 +69,13 @@ export class FeatureStream {
   ): Float32Array {
     const levels = this.levels;
     for (const side of SIDES) {
-      if (book[side]?.length !== levels)
+      if (!(book?.[side] instanceof Int32Array) || book[side].length !== levels)
         throw invalid(`book.${side}`, `an Int32Array of ${levels} levels`, book[side], 'SHAPE');
     }
     if (typeof event.timeNs !== 'bigint') throw invalid('event.timeNs', 'a bigint of nanoseconds', event.timeNs);
+    for (const name of INTEGERS) {
+      if ((event[name] | 0) !== event[name]) throw invalid(`event.${name}`, 'a 32-bit integer', event[name]);
+    }
     const words = this.#words;
     this.#time[0] = event.timeNs;
     words[2] = event.price;
@@ -92,4 +96,5 @@ export class FeatureStream {
   }
 }
 
+const INTEGERS = ['price', 'size', 'type', 'side'] as const;
 const SIDES = ['askPrice', 'askSize', 'bidPrice', 'bidSize'] as const;

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { FlashbookError } from '../core/errors.js';
-import { integer } from '../core/options.js';
+import { checkOptions, integer } from '../core/options.js';
 import { type LatencySummary, latencySummary } from '../metrics/index.js';
 import type { Predictor } from '../predict/index.js';
 
@@ -20,13 +20,12 @@ const WARM_UP = 5;
 export function measureLatency(
   predictors: readonly Predictor[],
   windows: Float32Array,
-  {
-    samples,
-    onProgress,
-    signal,
-  }: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
+  options: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
 ): LatencySummary[] {
+  checkOptions('measureLatency', options, ['samples', 'onProgress', 'signal']);
+  const { samples, onProgress, signal } = options;
   integer('samples', samples, 1);
+  if (predictors.length === 0) return [];
   const { steps, features } = predictors[0].manifest.input;
   const size = steps * features.length;
   const count = Math.floor(windows.length / size);
@@ -43,7 +42,7 @@ export function measureLatency(
         throw new FlashbookError('ABORTED', 'measuring latency was aborted', {}, { cause: signal.reason });
       const out = predictor.predictSync(windows.subarray(0, size));
       for (let i = start - WARM_UP; i < end; i++) {
-        const at = ((i + samples) % count) * size;
+        const at = ((i + WARM_UP) % count) * size;
         const window = windows.subarray(at, at + size);
         const before = performance.now();
         const { runNs } = predictor.predictSync(window, { out });

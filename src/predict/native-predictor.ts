@@ -1,4 +1,5 @@
 import { FlashbookError } from '../core/errors.js';
+import { checkOptions } from '../core/options.js';
 import type { Artefact } from '../export/artefact-file.js';
 import type { Manifest } from '../export/manifest.js';
 import type { Device, Plan, PlanOptions, State } from '../native/index.js';
@@ -67,6 +68,7 @@ export class NativePredictor implements Predictor {
   }
 
   predictSync(features: Float32Array, options: PredictOptions = {}): Prediction {
+    checkOptions('predictSync', options, ['out']);
     this.#checkAlive();
     const { prediction, windows } = this.#prepare(features, options.out);
     const start = process.hrtime.bigint();
@@ -79,6 +81,7 @@ export class NativePredictor implements Predictor {
   }
 
   async predict(features: Float32Array, options: PredictAsyncOptions = {}): Promise<Prediction> {
+    checkOptions('predict', options, ['out', 'signal']);
     this.#checkAlive();
     const { out, signal } = options;
     const { prediction, windows } = this.#prepare(features, out);

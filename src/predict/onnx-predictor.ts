@@ -1,4 +1,5 @@
 import { FlashbookError } from '../core/errors.js';
+import { checkOptions } from '../core/options.js';
 import type { Artefact } from '../export/artefact-file.js';
 import type { Manifest } from '../export/manifest.js';
 import { aborted, raceAbort } from './abort.js';
@@ -33,6 +34,7 @@ export class OnnxPredictor implements Predictor {
   }
 
   async predict(features: Float32Array, options: PredictAsyncOptions = {}): Promise<Prediction> {
+    checkOptions('predict', options, ['out', 'signal']);
     const { out, signal } = options;
     const { windows, shape, prediction } = this.#prepare(features, out);
     if (signal?.aborted) throw aborted(signal);
@@ -43,6 +45,7 @@ export class OnnxPredictor implements Predictor {
   }
 
   predictSync(features: Float32Array, options: PredictOptions = {}): Prediction {
+    checkOptions('predictSync', options, ['out']);
     const { windows, shape, prediction } = this.#prepare(features, options.out);
     const { output, runNs } = this.#session.runSync(features, shape, prediction.logits.length);
     return this.#finish(prediction, output, runNs, windows);

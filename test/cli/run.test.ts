@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -146,6 +146,35 @@ describe('the artefact of the run', () => {
       for (const c of ['down', 'flat', 'up'])
         expect(Number(row[`p_${c}_5`])).toBeCloseTo(Number(b.predictions[i][`p_${c}_5`]), 3);
     }
+  });
+
+  it('with a flipped byte is refused by every command that reads it', async () => {
+    const bytes = await readFile(join(folder, 'whole', 'model.fbk'));
+    bytes[bytes.length >> 1] ^= 1;
+    await writeFile(join(folder, 'flipped.fbk'), bytes);
+    for (const command of ['inspect', 'predict']) {
+      const { code, stdout, stderr } = await flashbook([command, 'flipped.fbk'], { cwd: folder });
+      expect(stderr).toMatch(/flipped\.fbk .*does not match its digest/);
+      expect(stdout).toBe('');
+      expect(code).toBe(1);
+    }
+  });
+
+  it('refuses a day that is shorter than its window, or has too few levels', async () => {
+    const day = async (name: string, levels: number) => {
+      await mkdir(join(folder, name));
+      const book = Array.from({ length: levels }, (_, l) => `${5859400 + 100 * l},200,${5853300 - 100 * l},18`).join(
+        ',',
+      );
+      await writeFile(join(folder, name, 'T_message_1.csv'), '34200.1,5,0,18,5853300,1\n'.repeat(3));
+      await writeFile(join(folder, name, 'T_orderbook_1.csv'), `${book}\n`.repeat(3));
+      return flashbook(['predict', 'whole/model.fbk', '--data', name, '--out', 'none.csv'], { cwd: folder });
+    };
+    const [short, flat] = [await day('short', 3), await day('flat', 2)];
+    expect(short.stderr).toMatch(/3 events are fewer than one window of 20/);
+    expect(flat.stderr).toMatch(/the model needs a book of 3 levels, flat has 2/);
+    expect([short.code, flat.code]).toEqual([1, 1]);
+    expect(await readdir(folder)).not.toContain('none.csv');
   });
 
   it('writes predictions as CSV', async () => {

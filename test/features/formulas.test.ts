@@ -222,6 +222,11 @@ describe('bad input', () => {
     expect(() => stream.push({ ...event, timeNs: 5 as never }, book)).toThrow(/bigint of nanoseconds/);
     expect(() => stream.push(event, { ...book, askSize: Int32Array.of(1) })).toThrow(/book.askSize/);
     expect(() => stream.push(event, {} as never)).toThrow(/book.askPrice/);
+    expect(() => stream.push(event, { ...book, bidPrice: [100, 50] as never })).toThrow(/book.bidPrice/);
+    expect(() => stream.push({ ...event, price: 100.5 }, book)).toThrow(/32-bit integer for event.price.* 100\.5/);
+    expect(() => stream.push({ ...event, size: 2 ** 31 }, book)).toThrow(/event.size/);
+    expect(() => stream.push({ ...event, type: Number.NaN }, book)).toThrow(/event.type/);
+    expect(() => stream.push({ ...event, side: undefined as never }, book)).toThrow(/event.side/);
     expect(() => stream.push(event, book, new Float32Array(3))).toThrow(/'out' but received Float32Array\(3\)/);
     expect(stream.push(event, book)).toEqual(new FeatureStream(set, tick, 2).push(event, book));
     const out = new Float32Array(stream.columns);

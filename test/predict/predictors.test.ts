@@ -107,6 +107,12 @@ describe.each(['native', 'onnx'] as const)('the %s predictor', (backend) => {
     );
   });
 
+  test('a misspelt option is refused, with the right name', async () => {
+    const options = { sygnal: AbortSignal.abort() } as never;
+    await expect(predictor.predict(windows(1), options)).rejects.toThrow(/no option 'sygnal'; did you mean 'signal'/);
+    expect(() => predictor.predictSync(windows(1), { into: undefined } as never)).toThrow(/known options are out/);
+  });
+
   test('an aborted signal refuses the prediction, before and during', async () => {
     await expect(predictor.predict(windows(1), { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'ABORTED',
