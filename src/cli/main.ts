@@ -26,6 +26,6 @@ function isCommanderError(error: unknown): error is { exitCode: number; code: st
 /** 2 for a command line or option that cannot be understood, 130 after an interrupt, 1 for everything else. */
 function exitCode(error: unknown): number {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'USAGE' || code === 'OPTION') return 2;
+  if (code === 'OPTION') return 2;
   return code === 'ABORTED' ? 130 : 1;
 }

@@ -5,7 +5,6 @@
  * meant for programs; `details` holds the same facts as data (file, row, column, value …).
  */
 export type ErrorCode =
-  | 'USAGE' // a command line that cannot be understood
   | 'OPTION' // an option with a wrong name, type or value
   | 'FILE' // a file that is missing, unreadable, or cannot be written
   | 'FORMAT' // a file whose content is not what its format says

@@ -1,5 +1,5 @@
 import { FlashbookError, invalid } from '../core/errors.js';
-import { finite, integer } from '../core/options.js';
+import { checkOptions, finite, integer } from '../core/options.js';
 import { checkRange, type RowRange } from './labels.js';
 
 /** Values further than this many standard deviations from the mean are cut off. */
@@ -38,6 +38,7 @@ export class StandardScaler {
     range: RowRange,
     options: { clip?: number; names?: readonly string[] } = {},
   ): StandardScaler {
+    checkOptions('StandardScaler.fit', options, ['clip', 'names']);
     const rows = rowCount(values, columns);
     checkRange(range, rows);
     const count = range.end - range.start;

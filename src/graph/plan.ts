@@ -1,13 +1,12 @@
 /** From a graph to a plan: schedule, memory, and the flat list of kernel calls. */
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
-import { DTYPE_BYTES, type PlanAttribute, type PlanSpec, type PlanStep, type PlanTensor } from '../native/plan-spec.js';
+import type { PlanAttribute, PlanSpec, PlanStep, PlanTensor } from '../native/plan-spec.js';
 import { placeBlocks } from './arena.js';
 import type { Graph, Node, Tensor } from './ir.js';
 import { INPUT, STATE, sourceName } from './ir.js';
 import { assignStorage, type Storage } from './liveness.js';
 import type { Attributes } from './operation.js';
-import { elements } from './operation.js';
 import { reshapeOperation } from './ops/reshape.js';
 import { fuseLinear } from './passes/fuse-linear.js';
 import { withoutDeadCode } from './rewrite.js';
@@ -111,9 +110,4 @@ function planAttributes(attrs: Attributes): Record<string, PlanAttribute> {
     result[name] = value;
   }
   return result;
-}
-
-/** Bytes of a tensor. */
-export function tensorBytes({ shape, dtype }: Pick<Tensor, 'shape' | 'dtype'>): number {
-  return elements(shape) * DTYPE_BYTES[dtype];
 }

@@ -57,6 +57,9 @@ describe('StandardScaler', () => {
     expect(() => StandardScaler.fit(values, 2, { start: 2, end: 3 })).toThrow(/row 2, column 1 is Infinity/);
     expect(() => StandardScaler.fit(values, 2, { start: 1, end: 1 })).toThrow(/empty/);
     expect(() => StandardScaler.fit(values, 4, { start: 0, end: 1 })).toThrow(/rows of 4 columns/);
+    expect(() => StandardScaler.fit(values, 2, { start: 0, end: 1 }, { clipp: 3 } as never)).toThrow(
+      /did you mean 'clip'/,
+    );
     expect(() => new StandardScaler(new Float32Array(2), new Float32Array(3))).toThrow(/inverseStd/);
   });
 });
