@@ -52,6 +52,7 @@ export { softmaxCrossEntropy } from './ops/softmax-cross-entropy.js';
 export { standardize } from './ops/standardize.js';
 export { sumRows } from './ops/sum-rows.js';
 export { sumSquares } from './ops/sum-squares.js';
+export { fuseDropout } from './passes/fuse-dropout.js';
 export { fuseLinear } from './passes/fuse-linear.js';
 export { readRowsOnly } from './passes/read-rows-only.js';
 export { type CompileOptions, compilePlan, type Pass } from './plan.js';

@@ -1,4 +1,12 @@
-import { compilePlan, differentiate, fuseLinear, Graph, readRowsOnly, type Tensor } from '../graph/index.js';
+import {
+  compilePlan,
+  differentiate,
+  fuseDropout,
+  fuseLinear,
+  Graph,
+  readRowsOnly,
+  type Tensor,
+} from '../graph/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
 import { gradientName } from '../optim/index.js';
 import { type HorizonLossOptions, horizonLoss } from './losses.js';
@@ -53,7 +61,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     graph,
     classes: classesOf(logits),
     trained: [...gradients.keys()],
-    compile: () => compilePlan(graph, { passes: [fuseLinear] }),
+    compile: () => compilePlan(graph, { passes: [fuseLinear, fuseDropout] }),
   };
 }
 

@@ -115,6 +115,23 @@ function dropouts(): OperationCase[] {
   );
 }
 
+/** The operations that fuseDropout makes: `operands` in front of rng, the one at `times` multiplied by a bounded function. */
+function fusedDropout(operation: string, operands: number, times?: number): OperationCase[] {
+  return RAGGED.flatMap(({ shape, name }) =>
+    [0, 0.3].map(
+      (p): OperationCase => ({
+        operation,
+        name: `${name} p ${p}`,
+        inputs: [...Array.from({ length: operands }, () => ({ shape })), RNG],
+        apply: raw(operation, { p, stream: 5 }),
+        differentiable: false,
+        relative: times !== undefined,
+        relativeTo: times,
+      }),
+    ),
+  );
+}
+
 function standardizes(): OperationCase[] {
   return (['normal', 'wide', 'special'] as const).map((values) => ({
     operation: 'standardize',
@@ -136,5 +153,8 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...unary('gelu', gelu, true, { ulps: 4, relativeTo: 0 }),
   ...elementwiseGradient('gelu_grad', { ulps: 6, relativeTo: 0 }),
   ...dropouts(),
+  ...fusedDropout('gelu_dropout', 1, 0),
+  ...fusedDropout('gelu_dropout_grad', 2, 0),
+  ...fusedDropout('dropout_add', 2),
   ...unary('softmax', softmax, true, { ulps: 32 }),
 ];

@@ -3,6 +3,7 @@ import {
   attention,
   differentiate,
   dropout,
+  fuseDropout,
   fuseLinear,
   Graph,
   gelu,
@@ -95,6 +96,77 @@ describe('fuseLinear', () => {
     graph.output('gradient', differentiate(graph, loss).get('w2')!);
     const fused = fuseLinear(graph);
     expect(kernels(fused).filter((name) => name === 'relu')).toEqual([]);
+    expectEqual(graph, fused);
+  });
+});
+
+describe('fuseDropout', () => {
+  const inputs = (graph: Graph) => [graph.input('x', [4, 6]), graph.input('r', [4, 6]), graph.input('rng', [4], 'u32')];
+  test.each([
+    ['an activation', ['gelu_dropout'], (x: Tensor, _: Tensor, rng: Tensor) => dropout(gelu(x), rng, { p: 0.5 })],
+    [
+      'a residual on the right',
+      ['dropout_add'],
+      (x: Tensor, r: Tensor, rng: Tensor) => dropout(x, rng, { p: 0.5 }).add(r),
+    ],
+    [
+      'a residual on the left',
+      ['dropout_add'],
+      (x: Tensor, r: Tensor, rng: Tensor) => r.add(dropout(x, rng, { p: 0.5 })),
+    ],
+    [
+      'one of two branches',
+      ['dropout', 'dropout_add'],
+      (x: Tensor, r: Tensor, rng: Tensor) => dropout(r, rng, { p: 0.5 }).add(dropout(x, rng, { p: 0.5 })),
+    ],
+    [
+      'an activation, and leaves the residual',
+      ['gelu_dropout', 'add'],
+      (x: Tensor, r: Tensor, rng: Tensor) => dropout(gelu(x), rng, { p: 0.5 }).add(r),
+    ],
+    [
+      'nothing that has another reader',
+      ['gelu', 'dropout', 'add'],
+      (x: Tensor, r: Tensor, rng: Tensor) => {
+        const activated = gelu(x);
+        const dropped = dropout(activated, rng, { p: 0.5 });
+        return [activated, dropped, dropped.add(r)];
+      },
+    ],
+    [
+      'no sum with itself',
+      ['dropout', 'add'],
+      (x: Tensor, _: Tensor, rng: Tensor) => {
+        const y = dropout(x, rng, { p: 0.5 });
+        return y.add(y);
+      },
+    ],
+    [
+      'no repeated operand',
+      ['dropout', 'add'],
+      (x: Tensor, _: Tensor, rng: Tensor, graph: Graph) => x.add(dropout(graph.state('b', [6]), rng, { p: 0.5 })),
+    ],
+  ])('fuses %s', (_, expected, build) => {
+    const graph = new Graph();
+    const [x, r, rng] = inputs(graph);
+    const results = (build as (...tensors: [Tensor, Tensor, Tensor, Graph]) => Tensor | Tensor[])(x, r, rng, graph);
+    for (const [i, result] of [results].flat().entries()) graph.output(`y${i}`, result);
+    const fused = fuseDropout(graph);
+    expect(kernels(fused)).toEqual(expected);
+    expectEqual(graph, fused);
+  });
+
+  test('fuses the gradient, which draws the same masks', () => {
+    const graph = new Graph();
+    const [x, r, rng] = inputs(graph);
+    const w = graph.state('w', [6, 6], 'f32', { trainable: true });
+    const loss = sumSquares(r.add(dropout(linear(dropout(gelu(linear(x, w)), rng, { p: 0.3 }), w), rng, { p: 0.2 })));
+    graph.output('loss', loss);
+    graph.output('gradient', differentiate(graph, loss).get('w')!);
+    const fused = fuseDropout(graph);
+    const names = kernels(fused);
+    for (const name of ['gelu_dropout', 'dropout_add', 'gelu_dropout_grad']) expect(names).toContain(name);
+    for (const name of ['gelu', 'gelu_grad']) expect(names).not.toContain(name);
     expectEqual(graph, fused);
   });
 });

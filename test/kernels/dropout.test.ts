@@ -3,7 +3,7 @@ import { philox4x32 } from '../../src/core/philox.js';
 import type { Operation } from '../../src/graph/operation.js';
 import { dropoutOperation } from '../../src/graph/ops/dropout.js';
 import type { Isa } from '../../src/native/index.js';
-import { runStep } from './one-step.js';
+import { runStep, type StepOperand, sameBits } from './one-step.js';
 import { againstDefinition, drawn, f32, SETS, SPECIAL, u32 } from './oracle.js';
 
 const operation = dropoutOperation as unknown as Operation<never>;
@@ -85,6 +85,37 @@ describe('dropout', () => {
     }
     for (const threads of [1, 3, 8]) {
       expect(run(ones(n), [11, 0, 1, 0], { p: 0.1, stream: 1 }, isa, threads)).toEqual(base);
+    }
+  });
+
+  it.each([1, 4, 15, 17, 32, 33, 47, 65, 300_001])('fused steps have the bits of the plain ones, %i elements', (n) => {
+    const rng = u32([4], [3, 1, 4, 0]);
+    const [x, other] = [drawn([n], n, 2), drawn([n], n + 1)];
+    for (const isa of SETS) {
+      for (const p of [0, 0.1, 1]) {
+        const attrs = { p, stream: 9 };
+        const step = (kernel: string, inputs: StepOperand[], threads = 1, inPlaceOf?: number) =>
+          runStep({ kernel, inputs, outputs: [{ shape: [n], inPlaceOf }], attrs }, { isa, threads })[0];
+        const then = (kernel: string, data: ArrayLike<number>, ...rest: StepOperand[]) =>
+          step(kernel, [f32([n], data), ...rest]);
+        const plain = {
+          gelu_dropout: then('dropout', step('gelu', [x]), rng),
+          gelu_dropout_grad: then('gelu_grad', step('dropout', [other, rng]), x),
+          dropout_add: then('add', step('dropout', [x, rng]), other),
+        };
+        const operands = { gelu_dropout: [x], gelu_dropout_grad: [other, x], dropout_add: [x, other] };
+        for (const [kernel, inputs] of Object.entries(operands)) {
+          const want = plain[kernel as keyof typeof plain];
+          for (const threads of [1, 3]) {
+            expect(sameBits(step(kernel, [...inputs, rng], threads), want), `${kernel} ${isa} p ${p}`).toBe(true);
+          }
+          inputs.forEach((_, i) => {
+            expect(sameBits(step(kernel, [...inputs, rng], 2, i), want), `${kernel} ${isa} in place of ${i}`).toBe(
+              true,
+            );
+          });
+        }
+      }
     }
   });
 

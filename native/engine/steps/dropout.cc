@@ -1,5 +1,8 @@
-// Step dropout {p, stream}: kernels/dropout/dropout.h has the formula.
-//   x, rng u32 (4) = [seed low, seed high, step, unused] → y. Its gradient is the same step on dy. y may share memory with x.
+// Steps dropout, gelu_dropout, gelu_dropout_grad, dropout_add {p, stream}: kernels/dropout/dropout.h has the formulas.
+//   dropout, gelu_dropout   x, rng → y. The gradient of dropout is dropout of dy.
+//   gelu_dropout_grad       dy, x, rng → dx
+//   dropout_add             x, residual, rng → y
+// rng u32 (4) = [seed low, seed high, step, unused]. The result may share memory with any other operand.
 #include "kernels/dropout/dropout.h"
 
 #include <cmath>
@@ -13,46 +16,102 @@ namespace {
 
 constexpr int64_t kPerPiece = 32768;   // elements in about ten microseconds
 
-class Dropout final : public Step {
+class DropoutStep : public Step {
  public:
-  Dropout(const DropoutKernels& kernels, const Operand& x, const Operand& rng, double p, uint32_t stream, const Operand& y)
-      : kernels_(kernels), x_(x.as<float>()), rng_(rng.as<uint32_t>()), y_(y.as<float>()), n_(x.elements()) {
-    draw_.stream = stream;
+  DropoutStep(const BindContext& context, const Operand& rng, int64_t n) : rng_(rng.as<uint32_t>()), n_(n) {
+    const double p = context.number("p");
+    if (!(p >= 0 && p <= 1)) attribute_error("p", "a probability from 0 to 1", p);
+    draw_.stream = static_cast<uint32_t>(integer_attribute(context, "stream", 0, UINT32_MAX));
     draw_.threshold = static_cast<uint64_t>(std::floor(p * 4294967296.0));
     draw_.scale = static_cast<float>(1.0 / (1.0 - p));
   }
-  void run(RunContext& context) override {
+  double flops() const override { return static_cast<double>(n_); }
+
+ protected:
+  DropoutDraw draw() const {
     DropoutDraw draw = draw_;
     draw.seed_low = rng_[0];
     draw.seed_high = rng_[1];
     draw.step = rng_[2];
-    split_range(context.pool, n_, 64, kPerPiece, [&](int64_t begin, int64_t end) {
-      kernels_.dropout(x_ + begin, y_ + begin, begin, end - begin, draw);
-    });
+    return draw;
   }
-  double flops() const override { return static_cast<double>(n_); }
-  double bytes() const override { return 8.0 * static_cast<double>(n_); }
+
+  const uint32_t* rng_;
+  int64_t n_;
 
  private:
-  const DropoutKernels& kernels_;
-  const float* x_;
-  const uint32_t* rng_;
-  float* y_;
-  int64_t n_;
   DropoutDraw draw_{};
 };
 
-}  // namespace
+using Unary = void (*)(const float*, float*, int64_t, int64_t, const DropoutDraw&);
+using Binary = void (*)(const float*, const float*, float*, int64_t, int64_t, const DropoutDraw&);
 
-std::unique_ptr<Step> bind_dropout(BindContext& context) {
+class UnaryDropout final : public DropoutStep {
+ public:
+  UnaryDropout(const BindContext& context, Unary kernel, const Operand& x, const Operand& rng, const Operand& y)
+      : DropoutStep(context, rng, x.elements()), kernel_(kernel), x_(x.as<float>()), y_(y.as<float>()) {}
+  void run(RunContext& context) override {
+    const DropoutDraw drawn = draw();
+    split_range(context.pool, n_, 64, kPerPiece, [&](int64_t begin, int64_t end) {
+      kernel_(x_ + begin, y_ + begin, begin, end - begin, drawn);
+    });
+  }
+  double bytes() const override { return 8.0 * static_cast<double>(n_); }
+
+ private:
+  Unary kernel_;
+  const float* x_;
+  float* y_;
+};
+
+class BinaryDropout final : public DropoutStep {
+ public:
+  BinaryDropout(const BindContext& context, Binary kernel, const Operand& a, const Operand& b, const Operand& rng,
+                const Operand& y)
+      : DropoutStep(context, rng, a.elements()), kernel_(kernel), a_(a.as<float>()), b_(b.as<float>()), y_(y.as<float>()) {}
+  void run(RunContext& context) override {
+    const DropoutDraw drawn = draw();
+    split_range(context.pool, n_, 64, kPerPiece, [&](int64_t begin, int64_t end) {
+      kernel_(a_ + begin, b_ + begin, y_ + begin, begin, end - begin, drawn);
+    });
+  }
+  double bytes() const override { return 12.0 * static_cast<double>(n_); }
+
+ private:
+  Binary kernel_;
+  const float *a_, *b_;
+  float* y_;
+};
+
+std::unique_ptr<Step> bind_unary(BindContext& context, Unary kernel) {
   expect_counts(context, 2, 2, 1);
   const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
   const Operand& rng = expect(context.input(1), DType::u32, {4}, "rng");
   const Operand& y = expect_same_shape(context.output(0), x, "y");
-  const double p = context.number("p");
-  if (!(p >= 0 && p <= 1)) attribute_error("p", "a probability from 0 to 1", p);
-  const auto stream = static_cast<uint32_t>(integer_attribute(context, "stream", 0, UINT32_MAX));
-  return std::make_unique<Dropout>(dropout_table(context.isa()), x, rng, p, stream, y);
+  return std::make_unique<UnaryDropout>(context, kernel, x, rng, y);
+}
+
+std::unique_ptr<Step> bind_binary(BindContext& context, Binary kernel, const char* a_name, const char* b_name,
+                                  const char* y_name) {
+  expect_counts(context, 3, 3, 1);
+  const Operand& a = expect(context.input(0), DType::f32, {kAnyDims}, a_name);
+  const Operand& b = expect_same_shape(context.input(1), a, b_name);
+  const Operand& rng = expect(context.input(2), DType::u32, {4}, "rng");
+  const Operand& y = expect_same_shape(context.output(0), a, y_name);
+  return std::make_unique<BinaryDropout>(context, kernel, a, b, rng, y);
+}
+
+const DropoutKernels& kernels(const BindContext& context) { return dropout_table(context.isa()); }
+
+}  // namespace
+
+std::unique_ptr<Step> bind_dropout(BindContext& context) { return bind_unary(context, kernels(context).dropout); }
+std::unique_ptr<Step> bind_gelu_dropout(BindContext& context) { return bind_unary(context, kernels(context).gelu_dropout); }
+std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext& context) {
+  return bind_binary(context, kernels(context).gelu_dropout_grad, "dy", "x", "dx");
+}
+std::unique_ptr<Step> bind_dropout_add(BindContext& context) {
+  return bind_binary(context, kernels(context).dropout_add, "x", "residual", "y");
 }
 
 }  // namespace flashbook

@@ -158,12 +158,12 @@ const ElementwiseKernels& kernels(const BindContext& context) { return elementwi
 }  // namespace
 
 std::unique_ptr<Step> bind_relu(BindContext& context) { return bind_unary(context, kernels(context).relu, kCheap, 1); }
-std::unique_ptr<Step> bind_gelu(BindContext& context) { return bind_unary(context, kernels(context).gelu, kCostly, 30); }
+std::unique_ptr<Step> bind_gelu(BindContext& context) { return bind_unary(context, kernels(context).gelu, kCostly, 22); }
 std::unique_ptr<Step> bind_relu_grad(BindContext& context) {
   return bind_gradient(context, kernels(context).relu_grad, "y", kCheap, 1);
 }
 std::unique_ptr<Step> bind_gelu_grad(BindContext& context) {
-  return bind_gradient(context, kernels(context).gelu_grad, "x", kCostly, 32);
+  return bind_gradient(context, kernels(context).gelu_grad, "x", kCostly, 26);
 }
 std::unique_ptr<Step> bind_add(BindContext& context) { return bind_repeating(context, kernels(context).add); }
 std::unique_ptr<Step> bind_mul(BindContext& context) { return bind_repeating(context, kernels(context).mul); }

@@ -9,6 +9,9 @@ std::unique_ptr<Step> bind_attention_grad(BindContext&);
 
 // dropout
 std::unique_ptr<Step> bind_dropout(BindContext&);
+std::unique_ptr<Step> bind_dropout_add(BindContext&);
+std::unique_ptr<Step> bind_gelu_dropout(BindContext&);
+std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext&);
 
 // elementwise
 std::unique_ptr<Step> bind_add(BindContext&);
@@ -65,6 +68,9 @@ constexpr Entry kEntries[] = {
 
     // dropout
     {"dropout", bind_dropout},
+    {"dropout_add", bind_dropout_add},
+    {"gelu_dropout", bind_gelu_dropout},
+    {"gelu_dropout_grad", bind_gelu_dropout_grad},
 
     // elementwise
     {"add", bind_add},

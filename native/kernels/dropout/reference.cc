@@ -2,6 +2,7 @@
 #include "kernels/dropout/dropout.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/dispatch.h"
 
@@ -23,15 +24,40 @@ void philox_block(uint32_t* words, uint64_t block, const DropoutDraw& draw) {
   words[0] = c0, words[1] = c1, words[2] = c2, words[3] = c3;
 }
 
-void dropout(const float* x, float* y, int64_t begin, int64_t n, const DropoutDraw& draw) {
+// y[i] = f(i, whether i stays).
+template <class F> void map_drawn(float* y, int64_t begin, int64_t n, const DropoutDraw& draw, F f) {
   for (int64_t i = 0; i < n; i += 4) {
     uint32_t bits[4];
     philox_block(bits, static_cast<uint64_t>(begin + i) / 4, draw);
-    for (int64_t j = 0; j < std::min<int64_t>(4, n - i); ++j) y[i + j] = bits[j] < draw.threshold ? 0.0f : x[i + j] * draw.scale;
+    for (int64_t j = 0; j < std::min<int64_t>(4, n - i); ++j) y[i + j] = f(i + j, bits[j] >= draw.threshold);
   }
 }
 
-const DropoutKernels reference = {dropout};
+void dropout(const float* x, float* y, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  map_drawn(y, begin, n, draw, [&](int64_t i, bool stays) { return stays ? x[i] * draw.scale : 0.0f; });
+}
+
+double normal_cdf(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
+double gelu_slope(double x) { return normal_cdf(x) + x * (0.3989422804014327 * std::exp(-0.5 * x * x)); }
+
+void gelu_dropout(const float* x, float* y, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  map_drawn(y, begin, n, draw, [&](int64_t i, bool stays) {
+    return stays ? static_cast<float>(x[i] * normal_cdf(x[i])) * draw.scale : 0.0f;
+  });
+}
+
+void gelu_dropout_grad(const float* dy, const float* x, float* dx, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  map_drawn(dx, begin, n, draw, [&](int64_t i, bool stays) {
+    const float g = stays ? dy[i] * draw.scale : 0.0f;
+    return static_cast<float>(g * gelu_slope(x[i]));
+  });
+}
+
+void dropout_add(const float* x, const float* residual, float* y, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  map_drawn(y, begin, n, draw, [&](int64_t i, bool stays) { return (stays ? x[i] * draw.scale : 0.0f) + residual[i]; });
+}
+
+const DropoutKernels reference = {dropout, gelu_dropout, gelu_dropout_grad, dropout_add};
 
 }  // namespace
 

@@ -7,7 +7,10 @@ import { attentionGradOperation } from './attention-grad.js';
 import { clipCoefficientOperation } from './clip-coefficient.js';
 import { concatOperation } from './concat.js';
 import { dropoutOperation } from './dropout.js';
+import { dropoutAddOperation } from './dropout-add.js';
 import { geluOperation } from './gelu.js';
+import { geluDropoutOperation } from './gelu-dropout.js';
+import { geluDropoutGradOperation } from './gelu-dropout-grad.js';
 import { geluGradOperation } from './gelu-grad.js';
 import { layerNormOperation } from './layer-norm.js';
 import { layerNormGradOperation } from './layer-norm-grad.js';
@@ -46,6 +49,9 @@ const ALL = [
   attentionOperation,
   attentionGradOperation,
   dropoutOperation,
+  dropoutAddOperation,
+  geluDropoutOperation,
+  geluDropoutGradOperation,
   selectStepOperation,
   selectStepGradOperation,
   concatOperation,
