@@ -13,7 +13,7 @@ namespace {
 // Queries of one task. Small batches are cut finer, so that every thread gets work; bits do not depend on the cut.
 constexpr int64_t kQueryBlock = 128;
 constexpr int64_t kLeastQueryBlock = 32;
-// Below so many multiplications waking a thread costs more than it brings.
+// Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;
 
 class Attention final : public Step {
@@ -68,7 +68,7 @@ class AttentionGrad final : public Step {
       : kernels_(attention_table(context.isa())), shape_(shape), batch_(batch), d_o_(d_o.as<float>()), qkv_(qkv.as<float>()),
         o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()) {
     scratch_ = (kernels_.backward_scratch(shape) + 15) / 16 * 16;
-    slots_ = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(slots_, batch * shape.heads)));
+    slots_ = flops() < 2 * kWorthWaking ? 1 : static_cast<int>(std::min<int64_t>(slots_, batch * shape.heads));
     context.workspace(static_cast<size_t>(slots_ * scratch_) * sizeof(float));
   }
 
