@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
 
@@ -14,6 +14,7 @@ it('the TypeScript of the README has right types, runs and predicts', async () =
   const source = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
   expect(source).toContain("from 'flashbook'");
   const folder = await mkdtemp(join(tmpdir(), 'flashbook-readme-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
   // Node resolves the real path of a link, and from there the package's own dependencies.
   await mkdir(join(folder, 'node_modules'));
   await symlink(root, join(folder, 'node_modules', 'flashbook'));

@@ -1,6 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AAPL_CSV } from '../data.js';
 import { zipOf } from '../market/zip-of.js';
 import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
@@ -15,10 +15,7 @@ const BOOKS = [
   '5859400,180,5853300,10,5859800,10,5853000,150',
 ];
 
-let folder: string;
-beforeAll(async () => {
-  folder = await temporaryFolder();
-});
+const folder = temporaryFolder();
 
 /** A folder with the two files of a day. */
 async function day(name: string, messages: string[], books: string[]): Promise<void> {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js');
 
@@ -41,8 +42,11 @@ export function flashbook(args: string[], { env, cwd, watch, fileLimit }: Comman
   });
 }
 
-export function temporaryFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'flashbook-cli-'));
+/** A folder for the tests of one file, which is removed after them. Call it where the file is read, not in a hook. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'flashbook-cli-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** A run so small that it takes seconds, with every stage in it. */

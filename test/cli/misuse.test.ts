@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
 
-let folder: string;
+const folder = temporaryFolder();
 beforeAll(async () => {
-  folder = await temporaryFolder();
   await writeFile(join(folder, 'empty.zip'), '');
   await writeFile(join(folder, 'words.zip'), 'this is not a zip file, and not LOBSTER either\n');
   await writeFile(join(folder, 'file'), 'a file where a folder is wanted');

@@ -7,12 +7,11 @@ import type { RunMetrics } from '../../src/monitor/run-metrics.js';
 import { readArtefact } from '../../src/predict/index.js';
 import { flashbook, type Outcome, SMALL_RUN, temporaryFolder } from './command.js';
 
-let folder: string;
+const folder = temporaryFolder();
 let whole: Outcome;
 const STEPS = ['--steps', '60', '--evaluate-every', '20'];
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
   whole = await flashbook(['run', ...SMALL_RUN, ...STEPS, '--out', 'whole', '--json'], { cwd: folder });
 }, 300_000);
 

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 
 const before = process.env.FLASHBOOK_NATIVE;
 
@@ -36,7 +36,9 @@ it('says where it looked, for what, and what to type', async () => {
 });
 
 it('says why a file that is no addon does not load', async () => {
-  const path = join(mkdtempSync(join(tmpdir(), 'flashbook-load-')), 'flashbook.node');
+  const folder = mkdtempSync(join(tmpdir(), 'flashbook-load-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'flashbook.node');
   writeFileSync(path, 'not a shared object');
   const native = await withNative(path);
   expect(native.nativeAvailable()).toBe(false);

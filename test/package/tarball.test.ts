@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -37,6 +37,7 @@ beforeAll(async () => {
     env: bareEnvironment(),
   });
 }, 600_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function bareEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
   const { HOME, NODE_EXTRA_CA_CERTS } = process.env;
