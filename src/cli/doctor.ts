@@ -62,7 +62,7 @@ function nativeCore(info: RuntimeInfo | undefined): Finding {
     subject: 'native core',
     state: 'absent',
     found: nativeProblem() ?? 'not found',
-    mend: 'with CMake and a C++ compiler: npm run build:native',
+    mend: 'in a checkout, with CMake and a C++20 compiler: npm ci && npm run build:native',
   };
 }
 

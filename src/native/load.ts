@@ -48,7 +48,7 @@ function load(): Loaded {
     return {
       problem:
         `no native core for ${platform}, Node ${process.versions.node}: looked for ${candidates.join(' and ')}; ` +
-        `to build it, type: npm run build:native (needs cmake and a C++20 compiler)`,
+        `to build it, type in a checkout: npm ci && npm run build:native (needs cmake and a C++20 compiler)`,
     };
   }
   try {
