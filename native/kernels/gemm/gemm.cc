@@ -49,22 +49,29 @@ struct Sweep {
   int64_t n0, n1;
   int64_t panels;
 
-  template <class Before>
+  template <class Next>
   void run(TileFunction const (&functions)[2][kTileRows], int64_t i0, int rows, int64_t k0, int64_t kc, const float* a,
-           int64_t stride, const float* panel, Before before_panel) const {
+           int64_t stride, const float* panel, Next next) const {
     TileOut out;
     out.n = p.n;
     out.activation = p.activation;
     out.add = k0 > 0;
     out.last = k0 + kc >= p.k;
+    Fetches fetches;
+    out.fetch = fetches.at;
     for (int64_t q = 0; q < panels; q++) {
-      before_panel(q);
       const int64_t j = n0 + q * kTileColumns;
       out.columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
       const int vectors = out.columns > W ? 2 : 1;
       out.c = p.c + i0 * p.n + j;
       out.bias = p.bias != nullptr ? p.bias + j : nullptr;
       out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
+      fetches.start(kc);
+      for (int i = 0; i < rows; i++) {
+        for (int v = 0; v < vectors * W; v += 16) fetches.add(out.c + i * p.n + v);
+      }
+      next(q, fetches);
+      fetches.fill(panel);
       functions[vectors - 1][rows - 1](kc, a, stride, panel, out);
       panel += kc * vectors * W;
     }
@@ -96,8 +103,8 @@ void sweep_rows(const Sweep& sweep, const Tiles& tiles, int64_t s0, int64_t s1, 
       const int64_t next_k = more ? k0 + kc : s0;
       const int64_t next_kc = s1 - next_k < chunk ? s1 - next_k : chunk;
       const float* panel = b + (k0 - s0) * columns + (p.packed_b != nullptr ? sweep.n0 * kc : 0);
-      sweep.run(kTiles[0], i0, static_cast<int>(i1 - i0), k0, kc, a, stride, panel, [&](int64_t q) {
-        prefetch_rows(p, more ? i0 : i1, more ? i1 - i0 : i2 - i1, next_k, next_kc, q, sweep.panels);
+      sweep.run(kTiles[0], i0, static_cast<int>(i1 - i0), k0, kc, a, stride, panel, [&](int64_t q, Fetches& fetches) {
+        fetch_rows(p, more ? i0 : i1, more ? i1 - i0 : i2 - i1, next_k, next_kc, q, sweep.panels, fetches);
       });
       k0 += kc;
     } while (k0 < s1);
@@ -129,8 +136,8 @@ void sweep_columns(const Sweep& sweep, const Tiles& tiles, int64_t s0, int64_t s
       for (int64_t t = first_tile; t < last_tile; t++) {
         const int64_t i0 = tiles.start(t);
         sweep.run(kTiles[1], i0, static_cast<int>(tiles.start(t + 1) - i0), k0, kc, a_copy + (t - first_tile) * kATileFloats, 0,
-                  panel, [&](int64_t q) {
-                    prefetch_columns(p, next_m, next_rows, next_k, next_kc, (t - first_tile) * sweep.panels + q, parts);
+                  panel, [&](int64_t q, Fetches& fetches) {
+                    fetch_columns(p, next_m, next_rows, next_k, next_kc, (t - first_tile) * sweep.panels + q, parts, fetches);
                   });
       }
       k0 += kc;

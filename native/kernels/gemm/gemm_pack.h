@@ -143,20 +143,22 @@ void copy_columns(const Problem& p, const Tiles& tiles, int64_t first_tile, int6
   }
 }
 
-// Calls for part `part` of `parts` of the rows that will be read next, while a tile is computed: they are too short for the
-// hardware to see them coming.
-void prefetch_rows(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t kc, int64_t part, int64_t parts) {
+// Part `part` of `parts` of the rows of A that will be read next, as lines to prefetch: they are too short for the hardware to
+// see them coming.
+void fetch_rows(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t kc, int64_t part, int64_t parts,
+                Fetches& fetches) {
   for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; i++) {
     const float* row = p.a + (m0 + i) * p.a_row + k0;
-    for (int64_t k = 0; k < kc; k += 16) __builtin_prefetch(row + k, 0);
+    for (int64_t k = 0; k < kc; k += 16) fetches.add(row + k);
   }
 }
 
-// The same for the columns that are copied next, to L2: part `part` of `parts` of rows k0 … k0+kc of memory, `count` floats of each.
-void prefetch_columns(const Problem& p, int64_t m0, int64_t count, int64_t k0, int64_t kc, int64_t part, int64_t parts) {
+// The same for the columns that will be copied next: `count` floats of each of the rows k0 … k0+kc of memory.
+void fetch_columns(const Problem& p, int64_t m0, int64_t count, int64_t k0, int64_t kc, int64_t part, int64_t parts,
+                   Fetches& fetches) {
   for (int64_t k = kc * part / parts; k < kc * (part + 1) / parts; k++) {
     const float* row = p.a + m0 + (k0 + k) * p.a_col;
-    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(row + i, 0, 2);
+    for (int64_t i = 0; i < count; i += 16) fetches.add(row + i);
   }
 }
 

@@ -27,6 +27,7 @@ struct TileOut {
   const float* bias;
   const float* residual;    // first element of the tile
   Activation activation;
+  const float* const* fetch;   // lines to prefetch, two for each four of k
 };
 
 template <int NV, bool FULL, Activation ACT>
@@ -105,15 +106,25 @@ FB_INLINE void outer_product(VecF (&acc)[MR][NV], const float* b, const At& at) 
   }
 }
 
-// C is needed when the sums are done: its lines come while they are made.
-template <int MR, int NV>
-FB_INLINE void prefetch_c(const TileOut& out) {
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; i++) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; v++) __builtin_prefetch(out.c + i * out.n + v * W, 1);
+// Cache lines that will be needed soon: C's when the sums are done, A's for the tile after. They are called for two at a time
+// all along the sums, since a burst of misses would hold up the loads behind it.
+struct Fetches {
+  static constexpr int kCapacity = gemm::kMaxChunk / 2;
+  const float* at[kCapacity];
+  int count = 0;
+  int limit = 0;   // two for each four of k
+
+  void start(int64_t kc) {
+    count = 0;
+    limit = static_cast<int>(kc / 4 * 2);
   }
-}
+  void add(const float* p) {
+    if (count < limit) at[count++] = p;
+  }
+  void fill(const float* near) {
+    while (count < limit) at[count++] = near;
+  }
+};
 
 // A's element (i, k) is a[i·stride + k]. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
 template <int MR, int NV>
@@ -122,15 +133,18 @@ void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const
   const float* p[kPointers];
 #pragma GCC unroll 8
   for (int q = 0; q < kPointers; q++) p[q] = a + 3 * q * stride;
-  prefetch_c<MR, NV>(out);
   VecF acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
+  const float* const* fetch = out.fetch;
   int64_t k = 0;
   for (; k + 4 <= kc; k += 4) {
+    __builtin_prefetch(fetch[0], 0, 3);
+    __builtin_prefetch(fetch[1], 0, 3);
+    fetch += 2;
 #pragma GCC unroll 4
     for (int u = 0; u < 4; u++) {
       outer_product<MR, NV>(acc, b + u * NV * W, [&](int i) { return p[i / 3] + (i % 3) * stride + u; });
@@ -151,15 +165,26 @@ void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const
 // A's element (i, k) is a[k·kAStride + i].
 template <int MR, int NV>
 void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const TileOut& out) {
-  prefetch_c<MR, NV>(out);
   VecF acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
+  const float* const* fetch = out.fetch;
+  int64_t k = 0;
+  for (; k + 4 <= kc; k += 4) {
+    __builtin_prefetch(fetch[0], 0, 3);
+    __builtin_prefetch(fetch[1], 0, 3);
+    fetch += 2;
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < kc; k++) {
+    for (int u = 0; u < 4; u++) {
+      outer_product<MR, NV>(acc, b + u * NV * W, [&](int i) { return a + u * kAStride + i; });
+    }
+    a += 4 * kAStride;
+    b += 4 * NV * W;
+  }
+  for (; k < kc; k++) {
     outer_product<MR, NV>(acc, b, [&](int i) { return a + i; });
     a += kAStride;
     b += NV * W;
