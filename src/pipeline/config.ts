@@ -24,10 +24,10 @@ export const runConfigSchema = z.strictObject({
   width: count(8, 4096).default(128),
   heads: count(1, 64).default(4),
   feedForward: count(8, 16_384).default(1024),
-  dropout: z.number().min(0).max(0.9).default(0.1),
+  dropout: z.number().min(0).max(0.9).default(0.2),
   batch: count(1, 4096).default(64),
   steps: count(1, 10_000_000),
-  learningRate: z.number().positive().max(1).default(5e-4),
+  learningRate: z.number().positive().max(1),
   minLearningRate: z.number().min(0).max(1).default(1e-6),
   warmupSteps: count(0, 1_000_000),
   weightDecay: z.number().min(0).max(1).default(0.01),
@@ -48,12 +48,13 @@ export type RunConfig = z.infer<typeof runConfigSchema>;
 export type RunConfigInput = Partial<RunConfig>;
 
 /**
- * What differs between the quick synthetic session and a real day. A day has few independent stretches among its many overlapping
- * windows: on the validation part of the GOOG day the loss rises again within an epoch, so it is trained shorter and with more dropout.
+ * What differs between the quick synthetic session and a real day. Both have few independent stretches among their many
+ * overlapping windows: the validation loss rises again within an epoch, so they are trained short, with much dropout.
  */
 const SYNTHETIC: Partial<RunConfig> = {
   steps: 300,
-  warmupSteps: 30,
+  warmupSteps: 15,
+  learningRate: 2e-4,
   evaluateEvery: 50,
   validationWindows: 2048,
   latencySamples: 500,
@@ -62,7 +63,6 @@ const REAL: Partial<RunConfig> = {
   steps: 800,
   warmupSteps: 80,
   learningRate: 3e-4,
-  dropout: 0.2,
   evaluateEvery: 100,
   validationWindows: 6000,
   latencySamples: 2000,

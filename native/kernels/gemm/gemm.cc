@@ -7,8 +7,8 @@
 // into the same cache sets; otherwise they are copied first. What comes next of A and C is prefetched while a tile is computed.
 // Rows are spread evenly over tiles (100 rows: 4 tiles of 13, 4 of 12), so that no tile is a leftover.
 //
-// Measured by bench/gemm.mjs, one thread of a Zen 4 core (peak 115 GFLOP/s), share of peak by processor time: operands in
-// cache, M = 100: 84–91 % (AVX2 62–78 %); M = 6400: forward and dx 63–85 %, dw 50–78 %, on a machine busy with other work.
+// Measured by bench/gemm.mjs, one thread of a Zen 4 core (peak 109–115 GFLOP/s), share of peak by processor time on a busy
+// machine: 1024³ 80–85 %; M = 100, packed once, 77–91 % (AVX2 50–76 %); M = 6400: forward and dx 79–93 %, dw 62–84 %.
 #include "kernels/gemm/gemm_pack.h"
 #include "kernels/gemm/gemm_tile.h"
 

@@ -253,14 +253,11 @@ function latency(metrics: RunMetrics): Chart {
   const values: Values = [];
   for (const predictor of metrics.predictors) {
     const { edgesMs, counts } = predictor.latency.histogram;
-    counts.forEach((count, i) => {
-      values.push({
-        from: edgesMs[i],
-        to: edgesMs[i + 1],
-        share: count / Math.max(1, predictor.latency.count),
-        predictor: predictor.name,
-      });
-    });
+    // A step holds until the next edge; the last edge closes the outline.
+    for (const [i, ms] of edgesMs.entries()) {
+      const share = (counts[i] ?? 0) / Math.max(1, predictor.latency.count);
+      values.push({ ms, share, predictor: predictor.name });
+    }
   }
   return chart(
     'latency',
@@ -270,10 +267,9 @@ function latency(metrics: RunMetrics): Chart {
     {
       width: 460,
       height: 300,
-      mark: { type: 'bar', opacity: 0.65 },
+      mark: { type: 'area', interpolate: 'step-after', line: { strokeWidth: 1.5 }, opacity: 0.3 },
       encoding: {
-        x: { field: 'from', type: 'quantitative', title: 'ms', scale: { type: 'log', nice: false } },
-        x2: { field: 'to' },
+        x: { field: 'ms', type: 'quantitative', title: 'ms', scale: { type: 'log', nice: false } },
         y: {
           field: 'share',
           type: 'quantitative',
