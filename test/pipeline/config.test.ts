@@ -23,7 +23,7 @@ describe('runConfig', () => {
     [{ horizons: [10, 10] }, /different numbers for horizons/],
     [{ dropout: Number.NaN }, /for dropout but received NaN/],
     [{ heads: 3 }, /a divisor of the width 128 for heads but received 3/],
-    [{ minLearningRate: 0.1 }, /at most learningRate 0\.0005 for minLearningRate/],
+    [{ minLearningRate: 0.1 }, /at most learningRate 0\.0002 for minLearningRate/],
   ])('%o is refused', (input, message) => {
     expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));
     expect(() => runConfig(input)).toThrow(message);
