@@ -1,27 +1,30 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FlashbookError } from '../core/errors.js';
 import { checkOptions, integer } from '../core/options.js';
 import { type LatencySummary, latencySummary } from '../metrics/index.js';
 import type { Predictor } from '../predict/index.js';
 
 /** Predictions of one predictor before the next one has its turn: long enough to be warm, short enough to share the same weather. */
-const BLOCK = 50;
+const BLOCK = 100;
 /** Untimed predictions at the start of each block. */
-const WARM_UP = 5;
+const WARM_UP = 20;
+/** Pause before each turn: threads of the predictor before spin for a while before they sleep, and would take a core from this one. */
+const REST_MS = 60;
 
 /**
  * Times single predictions (batch 1, synchronous) of several predictors on the same windows, in turns, so that a noisy
- * spell of the machine meets all of them. A native prediction is timed whole, from the call to the probabilities; ONNX Runtime by
+ * spell of the machine meets all of them, with a pause before each turn. A native prediction is timed whole, from the call to the probabilities; ONNX Runtime by
  * the time inside its session, without messages to its worker, which favours it.
  *
  * @param windows (n, steps, features), used round robin
  * @param samples timed predictions for each predictor
  */
-export function measureLatency(
+export async function measureLatency(
   predictors: readonly Predictor[],
   windows: Float32Array,
   options: { samples: number; onProgress?: (done: number, total: number) => void; signal?: AbortSignal },
-): LatencySummary[] {
+): Promise<LatencySummary[]> {
   checkOptions('measureLatency', options, ['samples', 'onProgress', 'signal']);
   const { samples, onProgress, signal } = options;
   integer('samples', samples, 1);
@@ -37,7 +40,8 @@ export function measureLatency(
   const times = predictors.map(() => new Float64Array(samples));
   for (let start = 0; start < samples; start += BLOCK) {
     const end = Math.min(start + BLOCK, samples);
-    predictors.forEach((predictor, p) => {
+    for (const [p, predictor] of predictors.entries()) {
+      await sleep(REST_MS);
       if (signal?.aborted)
         throw new FlashbookError('ABORTED', 'measuring latency was aborted', {}, { cause: signal.reason });
       const out = predictor.predictSync(windows.subarray(0, size));
@@ -49,7 +53,7 @@ export function measureLatency(
         const wholeMs = performance.now() - before;
         if (i >= start) times[p][i] = predictor.backend === 'onnx' ? runNs / 1e6 : wholeMs;
       }
-    });
+    }
     onProgress?.(end, samples);
   }
   return times.map((ms) => latencySummary(ms));

@@ -97,7 +97,7 @@ export async function predictStage(
       Int32Array.from({ length: Math.min(256, rows.length) }, (_, i) => i),
       sample,
     );
-    const latencies = measureLatency(
+    const latencies = await measureLatency(
       open.map(({ predictor }) => predictor),
       sample,
       {
