@@ -3,7 +3,7 @@ import { rebuildBook } from '../book/index.js';
 import { computeFeatures, defaultFeatures, type FeatureFormat, writeFeatureTable } from '../features/index.js';
 import { count } from '../monitor/report/format.js';
 import { runConfig } from '../pipeline/config.js';
-import { readStage } from '../pipeline/prepare.js';
+import { bookLevels, readStage } from '../pipeline/prepare.js';
 import { interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
@@ -42,7 +42,7 @@ async function features({ out, as, json = false, ...flags }: FeatureFlags): Prom
   const interrupt = interruptSignal(() => progress.close());
   try {
     const session = await readStage(config, { signal: interrupt.signal, onProgress: progress.update });
-    const levels = Math.min(config.levels, session.reference?.levels ?? config.levels);
+    const levels = bookLevels(session, config);
     const { snapshots, mismatches, levelsTaken, checked } = rebuildBook(session, { levels });
     const table = computeFeatures(session.events, snapshots, session.instrument, defaultFeatures(levels));
     await writeFeatureTable(out, table, session.events.timeNs, {

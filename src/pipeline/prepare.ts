@@ -1,4 +1,5 @@
 import { type RebuiltBook, rebuildBook } from '../book/index.js';
+import { invalid } from '../core/errors.js';
 import { oneOf } from '../core/options.js';
 import {
   type Labels,
@@ -42,11 +43,9 @@ export async function readStage(
   config: Pick<RunConfig, 'data' | 'format' | 'seed' | 'events'>,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: ProgressListener },
 ): Promise<MarketSession> {
-  const format =
-    config.format === 'auto'
-      ? undefined
-      : oneOf<FeedName | 'synthetic'>('format', config.format, [...FEED_NAMES, 'synthetic']);
-  if (config.data === undefined || format === 'synthetic') {
+  const format = config.format === 'auto' ? undefined : oneOf<FeedName>('format', config.format, FEED_NAMES);
+  if (config.data === undefined) {
+    if (format !== undefined) throw invalid('data', `a file in the format ${format}`, config.data);
     const session = syntheticSession({ seed: config.seed, events: config.events });
     const { length } = session.events;
     onProgress?.({
@@ -84,7 +83,7 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
   const start = (stage: string) => onProgress?.({ stage, done: 0, total: length, unit: 'events' });
 
   start('book');
-  const levels = Math.min(config.levels, session.reference?.levels ?? config.levels);
+  const levels = bookLevels(session, config);
   const book = rebuildBook(session, { levels });
   done('book', bookDetail(book));
 
@@ -108,6 +107,11 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
     { names: table.names },
   );
   return { session, book, featureSet, table, mid, labels, split, purge, embargo, scaler };
+}
+
+/** The levels asked for, or as many as the feed's own book has where those are fewer. */
+export function bookLevels({ reference }: MarketSession, { levels }: Pick<RunConfig, 'levels'>): number {
+  return Math.min(levels, reference?.levels ?? levels);
 }
 
 function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {

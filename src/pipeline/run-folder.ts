@@ -22,14 +22,17 @@ export const RUN_FILES = {
 export class RunFolder {
   private constructor(
     readonly path: string,
+    private readonly config: RunConfig,
     /** When the run was first started, ISO 8601: kept over interruptions, so that its artefacts are the same. */
     readonly createdAt: string,
+    private readonly resumed: boolean,
   ) {}
 
   /**
-   * Opens the folder for a run: a new one, or (with `resume`) the one that was interrupted.
+   * Opens the folder for a run: a new one, or (with `resume`) the one that was interrupted. What an earlier run left in it
+   * stays until `begin()`.
    *
-   * @throws FlashbookError `FILE` where it cannot be created or written, `OPTION` where there is nothing to resume or the
+   * @throws FlashbookError `FILE` where it cannot be created, `OPTION` where there is nothing to resume or the
    *   configuration differs.
    */
   static async open(
@@ -40,17 +43,21 @@ export class RunFolder {
     if (resume) {
       const { config: stored, createdAt } = await readRun(path);
       sameConfig(stored, config, path);
-      return new RunFolder(path, createdAt);
+      return new RunFolder(path, config, createdAt, true);
     }
     await makeFolder(path);
-    const folder = new RunFolder(path, now().toISOString());
-    // What an earlier run left would otherwise stand beside the new run's files as if it were theirs.
-    for (const name of Object.values(RUN_FILES)) await rm(folder.file(name), { force: true });
-    await writeFileAtomic(
-      folder.file(RUN_FILES.run),
-      `${JSON.stringify({ version: 1, createdAt: folder.createdAt, config }, null, 2)}\n`,
-    );
-    return folder;
+    return new RunFolder(path, config, now().toISOString(), false);
+  }
+
+  /**
+   * Makes the folder this run's own: called when the data have been read and found good, so that a mistyped command costs
+   * nobody a trained model. What an earlier run left would else stand beside the new run's files as if it were theirs.
+   */
+  async begin(): Promise<void> {
+    if (this.resumed) return;
+    for (const name of Object.values(RUN_FILES)) await rm(this.file(name), { force: true });
+    const description = { version: 1, createdAt: this.createdAt, config: this.config };
+    await writeFileAtomic(this.file(RUN_FILES.run), `${JSON.stringify(description, null, 2)}\n`);
   }
 
   file(name: string): string {

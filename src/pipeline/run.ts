@@ -62,6 +62,7 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
 
   const session = await stages.time('read', () => readStage(config, { signal, onProgress }));
   const data = await stages.time('book and features', async () => prepareData(session, config, onProgress));
+  await folder.begin();
   const model = new PricePredictor({
     features: data.table.columns,
     steps: config.window,

@@ -25,6 +25,7 @@ describe('a command line that cannot be understood ends with 2 and says what is 
     [['features'], /required option '--out <file>' not specified/],
     [['predict', 'any.fbk', '--last', '0'], /an integer of at least 1 for last but received 0/],
     [['predict', 'any.fbk', '--every', '-3'], /an integer of at least 1 for every but received -3/],
+    [['run', '--format', 'lobster', '--out', 'x'], /a file in the format lobster for data but received undefined/],
     [['inspect'], /missing required argument 'file'/],
   ];
   for (const [args, message] of cases) {

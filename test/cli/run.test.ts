@@ -103,6 +103,21 @@ describe('flashbook run', () => {
   });
 });
 
+describe('a run that fails before it has data', () => {
+  it('leaves what an earlier run made', async () => {
+    const before = await readdir(join(folder, 'whole'));
+    for (const bad of [
+      ['--data', 'gone.zip'],
+      ['--events', '2000', '--horizons', '900'],
+    ]) {
+      const { code } = await flashbook(['run', ...bad, '--out', 'whole'], { cwd: folder });
+      expect(code).toBe(1);
+    }
+    expect(await readdir(join(folder, 'whole'))).toEqual(before);
+    expect((await metricsOf('whole')).training.steps).toBe(60);
+  });
+});
+
 describe('the artefact of the run', () => {
   it('is inspected', async () => {
     const { code, stdout } = await flashbook(['inspect', 'whole/model.int8.fbk', '--json'], { cwd: folder });
