@@ -133,6 +133,9 @@ FB_INLINE VecF tanh(VecF x) {
   return select(lt(t, set1(0.625f)), near, copysign(far, x));
 }
 
+// 1/(1 + e⁻ˣ). Error ≤ 3 ulp; 0 below −89.
+FB_INLINE VecF sigmoid(VecF x) { return set1(1.0f) / (set1(1.0f) + exp(-x)); }
+
 }  // namespace
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -1,1 +1,6 @@
-export { PRICE_PREDICTOR_DEFAULTS, PricePredictor, type PricePredictorOptions } from './price-predictor.js';
+export {
+  type Positions,
+  PRICE_PREDICTOR_DEFAULTS,
+  PricePredictor,
+  type PricePredictorOptions,
+} from './price-predictor.js';

@@ -1,7 +1,16 @@
 import { invalid } from '../core/errors.js';
-import { attention, type Tensor } from '../graph/index.js';
+import { attention, type RotaryLayout, rotary, type Tensor } from '../graph/index.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
+
+export interface SelfAttentionOptions {
+  width: number;
+  heads: number;
+  /** A step sees itself and earlier ones. */
+  causal: boolean;
+  /** Turns queries and keys by their step's angle (RoPE). `base` defaults to 10000, `layout` to 'half'. */
+  rotary?: { base?: number; layout?: RotaryLayout };
+}
 
 /**
  * Multi-head self-attention with one packed projection qkv and an output projection: (B, T, width) → (B, T, width).
@@ -11,13 +20,13 @@ export class SelfAttention extends Module {
   readonly qkv;
   readonly projection;
 
-  constructor(
-    readonly width: number,
-    readonly heads: number,
-    readonly causal: boolean,
-  ) {
+  constructor(readonly options: SelfAttentionOptions) {
     super();
+    const { width, heads, rotary: turned } = options;
     if (width % heads !== 0) throw invalid('width of attention', `a multiple of heads = ${heads}`, width);
+    if (turned !== undefined && (width / heads) % 2 !== 0) {
+      throw invalid('width of rotary attention', `a multiple of 2 · heads = ${2 * heads}`, width);
+    }
     this.qkv = this.child(
       'qkv',
       new Linear(width, 3 * width, {
@@ -29,6 +38,9 @@ export class SelfAttention extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.projection.forward(attention(this.qkv.forward(x), { heads: this.heads, causal: this.causal }));
+    const { heads, causal, rotary: turned } = this.options;
+    const packed = this.qkv.forward(x);
+    const qkv = turned === undefined ? packed : rotary(packed, { heads, ...turned });
+    return this.projection.forward(attention(qkv, { heads, causal }));
   }
 }

@@ -1,17 +1,14 @@
 import type { Tensor } from '../graph/index.js';
-import { SelfAttention } from './attention.js';
+import { SelfAttention, type SelfAttentionOptions } from './attention.js';
 import { Dropout, type ForwardOptions } from './dropout.js';
 import { FeedForward } from './feed-forward.js';
 import { LayerNorm } from './layer-norm.js';
 import { Module } from './module.js';
 
-export interface EncoderLayerOptions {
-  width: number;
-  heads: number;
+export interface EncoderLayerOptions extends SelfAttentionOptions {
   /** Columns of the feed-forward's hidden layer. */
   feedForward: number;
   dropout: number;
-  causal: boolean;
 }
 
 /**
@@ -25,10 +22,11 @@ export class EncoderLayer extends Module {
   readonly feedForward;
   readonly dropout;
 
-  constructor({ width, heads, feedForward, dropout, causal }: EncoderLayerOptions) {
+  constructor({ feedForward, dropout, ...attention }: EncoderLayerOptions) {
     super();
+    const { width } = attention;
     this.norm1 = this.child('norm1', new LayerNorm(width));
-    this.attention = this.child('attention', new SelfAttention(width, heads, causal));
+    this.attention = this.child('attention', new SelfAttention(attention));
     this.norm2 = this.child('norm2', new LayerNorm(width));
     this.feedForward = this.child('feedForward', new FeedForward(width, feedForward, dropout));
     this.dropout = this.child('dropout', new Dropout(dropout));

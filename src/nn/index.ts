@@ -1,4 +1,4 @@
-export { SelfAttention } from './attention.js';
+export { SelfAttention, type SelfAttentionOptions } from './attention.js';
 export { Dropout, type ForwardOptions } from './dropout.js';
 export { EncoderLayer, type EncoderLayerOptions } from './encoder-layer.js';
 export { FeedForward } from './feed-forward.js';
@@ -8,4 +8,4 @@ export { LayerNorm } from './layer-norm.js';
 export { Linear } from './linear.js';
 export { Module } from './module.js';
 export { type Init, Parameter, type ParameterInfo } from './parameter.js';
-export { addPositions, sinusoidalPositions } from './positions.js';
+export { addPositions, LearnedPositions, sinusoidalPositions } from './positions.js';

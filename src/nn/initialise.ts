@@ -18,8 +18,9 @@ function initialValue({ name, shape, init }: ParameterInfo, seed: number): Float
   const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
   if (init.kind === 'zeros') return values;
   if (init.kind === 'ones') return values.fill(1);
-  const bound = uniformBound(init);
   const random = new Random(seed, hashName(name));
+  if (init.kind === 'normal') return values.map(() => random.normal() * init.std);
+  const bound = uniformBound(init);
   for (let i = 0; i < values.length; i++) values[i] = (2 * random.float() - 1) * bound;
   return values;
 }

@@ -3,13 +3,15 @@ import type { Graph, Tensor } from '../graph/index.js';
 /**
  * How a parameter starts. Bounds are those of PyTorch:
  *   kaiming: uniform ±1/√fanIn (kaiming_uniform_ with a = √5: the default of nn.Linear, for weights and biases);
- *   xavier: uniform ±√(6/(fanIn + fanOut)) (Glorot & Bengio 2010: the packed projection of nn.MultiheadAttention).
+ *   xavier: uniform ±√(6/(fanIn + fanOut)) (Glorot & Bengio 2010: the packed projection of nn.MultiheadAttention);
+ *   normal: mean 0 and the given standard deviation.
  */
 export type Init =
   | { kind: 'zeros' }
   | { kind: 'ones' }
   | { kind: 'kaiming'; fanIn: number }
-  | { kind: 'xavier'; fanIn: number; fanOut: number };
+  | { kind: 'xavier'; fanIn: number; fanOut: number }
+  | { kind: 'normal'; std: number };
 
 /** What a module knows of one of its parameters. */
 export interface ParameterInfo {

@@ -1,4 +1,6 @@
+import { integer } from '../core/options.js';
 import type { Tensor } from '../graph/index.js';
+import { Module } from './module.js';
 
 /**
  * The sinusoidal positions of Vaswani et al. 2017 (section 3.5), (steps, width) row-major:
@@ -19,4 +21,25 @@ export function sinusoidalPositions(steps: number, width: number): Float32Array 
 export function addPositions(x: Tensor): Tensor {
   const [, steps, width] = x.shape;
   return x.add(x.graph.constant(`positions.${steps}x${width}`, [steps, width], sinusoidalPositions(steps, width)));
+}
+
+/**
+ * x + weight: one learnt vector a step (Gehring et al. 2017, arXiv:1705.03122), (B, steps, width). Starts normal with standard
+ * deviation 0.02, as in GPT-2.
+ */
+export class LearnedPositions extends Module {
+  readonly weight;
+
+  constructor(
+    readonly steps: number,
+    readonly width: number,
+  ) {
+    super();
+    integer('steps of learned positions', steps, 1);
+    this.weight = this.parameter('weight', [steps, width], { kind: 'normal', std: 0.02 });
+  }
+
+  forward(x: Tensor): Tensor {
+    return x.add(this.weight.in(x.graph));
+  }
 }

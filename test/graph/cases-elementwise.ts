@@ -2,14 +2,18 @@
 import {
   add,
   dropout,
+  exp,
   gelu,
+  leakyRelu,
   mul,
   relu,
   type Shape,
   scale,
+  sigmoid,
   softmax,
   standardize,
   type Tensor,
+  tanh,
 } from '../../src/graph/index.js';
 import { type OperationCase, RNG, raw, size } from './case.js';
 import type { Fill } from './values.js';
@@ -87,19 +91,30 @@ function binary(operation: string, apply: (a: Tensor, b: Tensor) => Tensor): Ope
 /** dy and a second operand of the same shape. */
 function elementwiseGradient(
   operation: string,
-  { ulps, relativeTo }: { ulps?: number; relativeTo?: number } = {},
+  { ulps, relativeTo, attrs }: { ulps?: number; relativeTo?: number; attrs?: Record<string, number> } = {},
 ): OperationCase[] {
   const make = (shape: Shape, values: Fill): OperationCase => ({
     operation,
     name: `(${shape.join(', ')}) ${String(values)}`,
     inputs: [{ shape }, { shape, values }],
-    apply: raw(operation),
+    apply: raw(operation, attrs),
     differentiable: false,
     relative: values !== 'normal',
     relativeTo,
     ulps,
   });
   return [...RAGGED.map(({ shape }) => make(shape, 'normal')), make([5, 39], 'wide'), make([5, 39], 'special')];
+}
+
+/** dy and a result that lies in 0 … 1, as the gradients of sigmoid and tanh take them. */
+function boundedGradient(operation: string): OperationCase[] {
+  return RAGGED.map(({ shape, name }) => ({
+    operation,
+    name,
+    inputs: [{ shape }, { shape, values: 'uniform' }],
+    apply: raw(operation),
+    differentiable: false,
+  }));
 }
 
 function dropouts(): OperationCase[] {
@@ -152,6 +167,13 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...elementwiseGradient('relu_grad'),
   ...unary('gelu', gelu, true, { ulps: 4, relativeTo: 0 }),
   ...elementwiseGradient('gelu_grad', { ulps: 6, relativeTo: 0 }),
+  ...unary('leaky_relu', (x) => leakyRelu(x, { slope: 0.01 }), true),
+  ...elementwiseGradient('leaky_relu_grad', { attrs: { slope: 0.2 } }),
+  ...unary('tanh', tanh, true),
+  ...boundedGradient('tanh_grad'),
+  ...unary('sigmoid', sigmoid, false),
+  ...boundedGradient('sigmoid_grad'),
+  ...unary('exp', exp, false),
   ...dropouts(),
   ...fusedDropout('gelu_dropout', 1, 0),
   ...fusedDropout('gelu_dropout_grad', 2, 0),

@@ -5,11 +5,19 @@
 import type { OperationCase } from './case.js';
 import { ELEMENTWISE_CASES } from './cases-elementwise.js';
 import { MATRIX_CASES } from './cases-matrix.js';
+import { REGRESSION_CASES } from './cases-regression.js';
 import { ROW_CASES } from './cases-rows.js';
+import { SEQUENCE_CASES } from './cases-sequence.js';
 
 export { type CaseInput, caseGraph, type OperationCase, size } from './case.js';
 
 /** adamw works in place in states: operations.test.ts and models/native.test.ts have it. */
 export const TESTED_ELSEWHERE: ReadonlySet<string> = new Set(['adamw']);
 
-export const CASES: readonly OperationCase[] = [...MATRIX_CASES, ...ELEMENTWISE_CASES, ...ROW_CASES];
+export const CASES: readonly OperationCase[] = [
+  ...MATRIX_CASES,
+  ...ELEMENTWISE_CASES,
+  ...ROW_CASES,
+  ...REGRESSION_CASES,
+  ...SEQUENCE_CASES,
+];

@@ -35,6 +35,37 @@ describe('PricePredictor', () => {
     expect(new PricePredictor({ features }).parameterCount()).toBe(1_022_601 + (features - 6) * 128);
   });
 
+  test.each([
+    ['sinusoidal', 0],
+    ['learned', 12_800],
+    ['rotary', 0],
+    ['none', 0],
+  ] as const)('with %s positions has %i parameters more', (positions, more) => {
+    expect(new PricePredictor({ positions }).parameterCount()).toBe(1_022_601 + more);
+  });
+
+  test('tells the order of steps by every kind of positions, and not without', () => {
+    const last = 4 * 3;
+    for (const positions of ['sinusoidal', 'learned', 'rotary', 'none'] as const) {
+      // One layer: its last query sees a set of keys, in which only positions tell one from another.
+      const model = new PricePredictor({ ...SMALL, layers: 1, positions });
+      const graph = new Graph();
+      graph.output('y', model.forward(graph.input('x', [1, 5, 3]))[0]);
+      const state = Object.fromEntries(initialise(model, 2));
+      const x = Float64Array.from({ length: 15 }, (_, i) => Math.sin(i));
+      const swapped = Float64Array.from([...x.slice(3, 6), ...x.slice(0, 3), ...x.slice(6, last), ...x.slice(last)]);
+      const [a, b] = [x, swapped].map((given) => interpret(graph, { inputs: { x: given }, state }).outputs.y.data);
+      const moved = Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+      if (positions === 'none') expect(moved).toBeLessThan(1e-12);
+      else expect(moved, positions).toBeGreaterThan(1e-9);
+    }
+  });
+
+  test('refuses what does not fit', () => {
+    expect(() => new PricePredictor({ positions: 'rotery' as 'rotary' })).toThrow("did you mean 'rotary'");
+    expect(() => new PricePredictor({ dModel: 12, heads: 4, positions: 'rotary' })).toThrow('for rotary positions');
+  });
+
   test('declares in its graph just the parameters that it lists', () => {
     const model = new PricePredictor(SMALL);
     const graph = new Graph();

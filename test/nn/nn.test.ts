@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Graph, interpret } from '../../src/graph/index.js';
+import { Graph, interpret, rotary } from '../../src/graph/index.js';
 import {
   addPositions,
   ClassifierHead,
@@ -7,6 +7,7 @@ import {
   EncoderLayer,
   initialise,
   LayerNorm,
+  LearnedPositions,
   Linear,
   Module,
   SelfAttention,
@@ -134,8 +135,45 @@ describe('modules', () => {
     expect(after.slice(24)).not.toEqual(before.slice(24));
   });
 
+  test.each(['half', 'interleaved'] as const)('rotary (%s): a score depends on the distance alone', (layout) => {
+    const graph = new Graph();
+    graph.output('y', rotary(graph.input('x', [1, 5, 12]), { heads: 1, layout, base: 100 }));
+    // The same query, key and value at all five steps.
+    const x = Float64Array.from({ length: 60 }, (_, i) => Math.cos(i % 12));
+    const y = interpret(graph, { inputs: { x } }).outputs.y.data;
+    const score = (t: number, s: number) => {
+      let sum = 0;
+      for (let i = 0; i < 4; i++) sum += y[t * 12 + i] * y[s * 12 + 4 + i];
+      return sum;
+    };
+    for (const [t, s] of [
+      [1, 0],
+      [2, 1],
+      [4, 3],
+    ])
+      expect(score(t, s)).toBeCloseTo(score(3, 2), 6);
+    expect(score(3, 0)).toBeCloseTo(score(4, 1), 6);
+    expect(score(3, 0)).not.toBeCloseTo(score(1, 0), 2);
+    expect(y.slice(0, 12)).toEqual(x.slice(0, 12));
+    expect(y.slice(56)).toEqual(x.slice(56));
+  });
+
+  test('learned positions add one vector a step', () => {
+    const model = new LearnedPositions(3, 4);
+    const graph = new Graph();
+    graph.output('y', model.forward(graph.input('x', [2, 3, 4])));
+    const weight = initialise(model, 1).get('weight')!;
+    const { y } = interpret(graph, { inputs: { x: new Array(24).fill(1) }, state: { weight } }).outputs;
+    expect([...y.data]).toEqual([...weight, ...weight].map((w) => 1 + w));
+    expect(Math.hypot(...weight) / Math.sqrt(12)).toBeGreaterThan(0.008);
+    expect(Math.hypot(...weight) / Math.sqrt(12)).toBeLessThan(0.04);
+  });
+
   test('sizes are checked', () => {
-    expect(() => new SelfAttention(10, 4, true)).toThrow('a multiple of heads = 4');
+    expect(() => new SelfAttention({ width: 10, heads: 4, causal: true })).toThrow('a multiple of heads = 4');
+    expect(() => new SelfAttention({ width: 12, heads: 4, causal: true, rotary: {} })).toThrow(
+      'a multiple of 2 · heads = 8',
+    );
     const graph = new Graph();
     expect(() => new LayerNorm(4).forward(graph.input('x', [2, 3]))).toThrow('layer_norm');
   });

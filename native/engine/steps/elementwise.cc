@@ -1,4 +1,4 @@
-// Steps relu, gelu, their gradients, add, mul, scale, standardize: kernels/elementwise/elementwise.h has the formulas.
+// Steps relu, leaky_relu {slope}, gelu, tanh, sigmoid, their gradients, exp, add, mul, scale, standardize: kernels/elementwise/elementwise.h has the formulas.
 // An output may share its memory with an input of the same shape.
 #include "kernels/elementwise/elementwise.h"
 
@@ -100,6 +100,46 @@ class ScaleStep final : public Step {
   int64_t n_;
 };
 
+class LeakyRelu final : public Step {
+ public:
+  LeakyRelu(const ElementwiseKernels& kernels, const float* x, float slope, float* y, int64_t n)
+      : kernels_(kernels), x_(x), slope_(slope), y_(y), n_(n) {}
+  void run(RunContext& context) override {
+    split_range(context.pool, n_, 64, kCheap, [this](int64_t begin, int64_t end) {
+      kernels_.leaky_relu(x_ + begin, slope_, y_ + begin, end - begin);
+    });
+  }
+  double flops() const override { return static_cast<double>(n_); }
+  double bytes() const override { return 8.0 * static_cast<double>(n_); }
+
+ private:
+  const ElementwiseKernels& kernels_;
+  const float* x_;
+  float slope_;
+  float* y_;
+  int64_t n_;
+};
+
+class LeakyReluGrad final : public Step {
+ public:
+  LeakyReluGrad(const ElementwiseKernels& kernels, const float* dy, const float* y, float slope, float* dx, int64_t n)
+      : kernels_(kernels), dy_(dy), y_(y), slope_(slope), dx_(dx), n_(n) {}
+  void run(RunContext& context) override {
+    split_range(context.pool, n_, 64, kCheap, [this](int64_t begin, int64_t end) {
+      kernels_.leaky_relu_grad(dy_ + begin, y_ + begin, slope_, dx_ + begin, end - begin);
+    });
+  }
+  double flops() const override { return static_cast<double>(n_); }
+  double bytes() const override { return 12.0 * static_cast<double>(n_); }
+
+ private:
+  const ElementwiseKernels& kernels_;
+  const float *dy_, *y_;
+  float slope_;
+  float* dx_;
+  int64_t n_;
+};
+
 class StandardizeStep final : public Step {
  public:
   StandardizeStep(const ElementwiseKernels& kernels, const Operand& x, const Operand& mean, const Operand& inverse_std,
@@ -153,6 +193,12 @@ std::unique_ptr<Step> bind_repeating(BindContext& context, Repeating kernel) {
   return std::make_unique<RepeatingStep>(kernel, a.as<float>(), b.as<float>(), y.as<float>(), a.elements(), b.elements());
 }
 
+float slope_attribute(const BindContext& context) {
+  const double slope = context.number("slope");
+  if (!(slope >= 0 && slope <= 1)) attribute_error("slope", "a number from 0 to 1", slope);
+  return static_cast<float>(slope);
+}
+
 const ElementwiseKernels& kernels(const BindContext& context) { return elementwise_table(context.isa()); }
 
 }  // namespace
@@ -165,8 +211,35 @@ std::unique_ptr<Step> bind_relu_grad(BindContext& context) {
 std::unique_ptr<Step> bind_gelu_grad(BindContext& context) {
   return bind_gradient(context, kernels(context).gelu_grad, "x", kCostly, 26);
 }
+std::unique_ptr<Step> bind_tanh(BindContext& context) { return bind_unary(context, kernels(context).tanh, kCostly, 25); }
+std::unique_ptr<Step> bind_tanh_grad(BindContext& context) {
+  return bind_gradient(context, kernels(context).tanh_grad, "y", kCheap, 3);
+}
+std::unique_ptr<Step> bind_sigmoid(BindContext& context) {
+  return bind_unary(context, kernels(context).sigmoid, kCostly, 15);
+}
+std::unique_ptr<Step> bind_sigmoid_grad(BindContext& context) {
+  return bind_gradient(context, kernels(context).sigmoid_grad, "y", kCheap, 3);
+}
+std::unique_ptr<Step> bind_exp(BindContext& context) { return bind_unary(context, kernels(context).exp, kCostly, 12); }
 std::unique_ptr<Step> bind_add(BindContext& context) { return bind_repeating(context, kernels(context).add); }
 std::unique_ptr<Step> bind_mul(BindContext& context) { return bind_repeating(context, kernels(context).mul); }
+
+std::unique_ptr<Step> bind_leaky_relu(BindContext& context) {
+  expect_counts(context, 1, 1, 1);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
+  const Operand& y = expect_same_shape(context.output(0), x, "y");
+  return std::make_unique<LeakyRelu>(kernels(context), x.as<float>(), slope_attribute(context), y.as<float>(), x.elements());
+}
+
+std::unique_ptr<Step> bind_leaky_relu_grad(BindContext& context) {
+  expect_counts(context, 2, 2, 1);
+  const Operand& dy = expect(context.input(0), DType::f32, {kAnyDims}, "dy");
+  const Operand& y = expect_same_shape(context.input(1), dy, "y");
+  const Operand& dx = expect_same_shape(context.output(0), dy, "dx");
+  return std::make_unique<LeakyReluGrad>(kernels(context), dy.as<float>(), y.as<float>(), slope_attribute(context),
+                                         dx.as<float>(), dy.elements());
+}
 
 std::unique_ptr<Step> bind_scale(BindContext& context) {
   expect_counts(context, 1, 1, 1);

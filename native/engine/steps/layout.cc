@@ -3,9 +3,11 @@
 //   select_step_grad {index, steps}   dy (B,D) → (B,steps,D): dy at that step, zeros elsewhere
 //   concat                            n × (…,C_i) → (…,ΣC_i), along the last axis
 //   slice {start, length}             (…,C) → (…,length), along the last axis
+//   transpose                         (…,M,N) → (…,N,M)
 #include <cstring>
 
 #include "engine/step.h"
+#include "engine/steps/gemm_run.h"
 #include "engine/steps/operands.h"
 #include "engine/steps/split.h"
 
@@ -67,6 +69,37 @@ class PlaceStep final : public Step {
   int64_t batch_, steps_, columns_, index_;
 };
 
+class Transpose final : public Step {
+ public:
+  Transpose(const float* x, float* y, int64_t matrices, int64_t rows, int64_t columns)
+      : x_(x), y_(y), matrices_(matrices), rows_(rows), columns_(columns) {}
+  void run(RunContext& context) override {
+    const int64_t size = rows_ * columns_;
+    split_range(context.pool, matrices_, 1, kPerPiece / 4 / std::max<int64_t>(size, 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t m = begin; m < end; ++m) turn(x_ + m * size, y_ + m * size);
+    });
+  }
+  double bytes() const override { return 8.0 * static_cast<double>(matrices_ * rows_ * columns_); }
+
+ private:
+  // In squares of 16 × 16, of which both sides stay in L1.
+  void turn(const float* x, float* y) const {
+    constexpr int64_t kSide = 16;
+    for (int64_t i0 = 0; i0 < rows_; i0 += kSide) {
+      for (int64_t j0 = 0; j0 < columns_; j0 += kSide) {
+        const int64_t i1 = std::min(rows_, i0 + kSide), j1 = std::min(columns_, j0 + kSide);
+        for (int64_t j = j0; j < j1; ++j) {
+          for (int64_t i = i0; i < i1; ++i) y[j * rows_ + i] = x[i * columns_ + j];
+        }
+      }
+    }
+  }
+
+  const float* x_;
+  float* y_;
+  int64_t matrices_, rows_, columns_;
+};
+
 int64_t step_index(const BindContext& context, int64_t steps) {
   const int64_t index = integer_attribute(context, "index", -1, steps - 1);
   return index < 0 ? steps - 1 : index;
@@ -123,6 +156,17 @@ std::unique_ptr<Step> bind_slice(BindContext& context) {
   const Operand& y = expect(context.output(0), DType::f32, shape, "y");
   return std::make_unique<CopyBlocks>(std::vector<Block>{{x.as<float>() + start, x.columns(), y.as<float>(), length, length}},
                                       x.rows());
+}
+
+std::unique_ptr<Step> bind_transpose(BindContext& context) {
+  expect_counts(context, 1, 1, 1);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims, kAnySize, kAnySize}, "x");
+  std::vector<int64_t> shape = x.shape;
+  std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+  const Operand& y = expect(context.output(0), DType::f32, shape, "y");
+  expect_apart(y, x, "x");
+  const int64_t rows = x.shape[x.shape.size() - 2], size = std::max<int64_t>(1, rows * x.columns());
+  return std::make_unique<Transpose>(x.as<float>(), y.as<float>(), x.elements() / size, rows, x.columns());
 }
 
 }  // namespace flashbook

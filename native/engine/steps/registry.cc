@@ -15,13 +15,20 @@ std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext&);
 
 // elementwise
 std::unique_ptr<Step> bind_add(BindContext&);
+std::unique_ptr<Step> bind_exp(BindContext&);
 std::unique_ptr<Step> bind_gelu(BindContext&);
 std::unique_ptr<Step> bind_gelu_grad(BindContext&);
+std::unique_ptr<Step> bind_leaky_relu(BindContext&);
+std::unique_ptr<Step> bind_leaky_relu_grad(BindContext&);
 std::unique_ptr<Step> bind_mul(BindContext&);
 std::unique_ptr<Step> bind_relu(BindContext&);
 std::unique_ptr<Step> bind_relu_grad(BindContext&);
 std::unique_ptr<Step> bind_scale(BindContext&);
+std::unique_ptr<Step> bind_sigmoid(BindContext&);
+std::unique_ptr<Step> bind_sigmoid_grad(BindContext&);
 std::unique_ptr<Step> bind_standardize(BindContext&);
+std::unique_ptr<Step> bind_tanh(BindContext&);
+std::unique_ptr<Step> bind_tanh_grad(BindContext&);
 
 // gemm
 std::unique_ptr<Step> bind_linear(BindContext&);
@@ -32,6 +39,7 @@ std::unique_ptr<Step> bind_concat(BindContext&);
 std::unique_ptr<Step> bind_select_step(BindContext&);
 std::unique_ptr<Step> bind_select_step_grad(BindContext&);
 std::unique_ptr<Step> bind_slice(BindContext&);
+std::unique_ptr<Step> bind_transpose(BindContext&);
 
 // loss
 std::unique_ptr<Step> bind_softmax(BindContext&);
@@ -54,6 +62,15 @@ std::unique_ptr<Step> bind_clip_coefficient(BindContext&);
 std::unique_ptr<Step> bind_sum_rows(BindContext&);
 std::unique_ptr<Step> bind_sum_squares(BindContext&);
 
+// regression
+std::unique_ptr<Step> bind_huber(BindContext&);
+std::unique_ptr<Step> bind_huber_grad(BindContext&);
+std::unique_ptr<Step> bind_pinball(BindContext&);
+std::unique_ptr<Step> bind_pinball_grad(BindContext&);
+
+// rotary
+std::unique_ptr<Step> bind_rotary(BindContext&);
+
 namespace {
 
 struct Entry {
@@ -74,13 +91,20 @@ constexpr Entry kEntries[] = {
 
     // elementwise
     {"add", bind_add},
+    {"exp", bind_exp},
     {"gelu", bind_gelu},
     {"gelu_grad", bind_gelu_grad},
+    {"leaky_relu", bind_leaky_relu},
+    {"leaky_relu_grad", bind_leaky_relu_grad},
     {"mul", bind_mul},
     {"relu", bind_relu},
     {"relu_grad", bind_relu_grad},
     {"scale", bind_scale},
+    {"sigmoid", bind_sigmoid},
+    {"sigmoid_grad", bind_sigmoid_grad},
     {"standardize", bind_standardize},
+    {"tanh", bind_tanh},
+    {"tanh_grad", bind_tanh_grad},
 
     // gemm
     {"linear", bind_linear},
@@ -91,6 +115,7 @@ constexpr Entry kEntries[] = {
     {"select_step", bind_select_step},
     {"select_step_grad", bind_select_step_grad},
     {"slice", bind_slice},
+    {"transpose", bind_transpose},
 
     // loss
     {"softmax", bind_softmax},
@@ -114,6 +139,15 @@ constexpr Entry kEntries[] = {
     {"clip_coefficient", bind_clip_coefficient},
     {"sum_rows", bind_sum_rows},
     {"sum_squares", bind_sum_squares},
+
+    // regression
+    {"huber", bind_huber},
+    {"huber_grad", bind_huber_grad},
+    {"pinball", bind_pinball},
+    {"pinball_grad", bind_pinball_grad},
+
+    // rotary
+    {"rotary", bind_rotary},
 };
 
 }  // namespace

@@ -88,9 +88,41 @@ void standardize(const float* x, const float* mean, const float* inverse_std, fl
   }
 }
 
+void leaky_relu(const float* x, float slope, float* y, int64_t n) {
+  const VecF s = set1(slope);
+  map(x, y, n, [s](VecF v) { return select(gt(v, zero()), v, s * v); });
+}
+
+void leaky_relu_grad(const float* dy, const float* y, float slope, float* dx, int64_t n) {
+  const VecF s = set1(slope);
+  map(dy, y, dx, n, [s](VecF g, VecF v) { return select(gt(v, zero()), g, s * g); });
+}
+
+void tanh(const float* x, float* y, int64_t n) {
+  map(x, y, n, [](VecF v) { return tanh(v); });
+}
+
+void tanh_grad(const float* dy, const float* y, float* dx, int64_t n) {
+  map(dy, y, dx, n, [](VecF g, VecF v) { return g * fnma(v, v, set1(1.0f)); });
+}
+
+void sigmoid(const float* x, float* y, int64_t n) {
+  map(x, y, n, [](VecF v) { return sigmoid(v); });
+}
+
+void sigmoid_grad(const float* dy, const float* y, float* dx, int64_t n) {
+  map(dy, y, dx, n, [](VecF g, VecF v) { return g * (v * (set1(1.0f) - v)); });
+}
+
+void exp(const float* x, float* y, int64_t n) {
+  map(x, y, n, [](VecF v) { return exp(v); });
+}
+
 }  // namespace
 
-const ElementwiseKernels elementwise_kernels = {relu, relu_grad, gelu, gelu_grad, add, mul, scale, standardize};
+const ElementwiseKernels elementwise_kernels = {relu,       relu_grad, gelu,      gelu_grad,       add,
+                                                mul,        scale,     standardize, leaky_relu,    leaky_relu_grad,
+                                                tanh,       tanh_grad, sigmoid,   sigmoid_grad,    exp};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

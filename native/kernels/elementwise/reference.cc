@@ -50,7 +50,36 @@ void standardize(const float* x, const float* mean, const float* inverse_std, fl
   }
 }
 
-const ElementwiseKernels reference = {relu, relu_grad, gelu, gelu_grad, add, mul, scale, standardize};
+void leaky_relu(const float* x, float slope, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] > 0.0f ? x[i] : slope * x[i];
+}
+
+void leaky_relu_grad(const float* dy, const float* y, float slope, float* dx, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) dx[i] = y[i] > 0.0f ? dy[i] : slope * dy[i];
+}
+
+void tanh(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::tanh(static_cast<double>(x[i])));
+}
+
+void tanh_grad(const float* dy, const float* y, float* dx, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) dx[i] = static_cast<float>(dy[i] * (1.0 - static_cast<double>(y[i]) * y[i]));
+}
+
+void sigmoid(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x[i]))));
+}
+
+void sigmoid_grad(const float* dy, const float* y, float* dx, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * (y[i] * (1.0f - y[i]));
+}
+
+void exp(const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::exp(static_cast<double>(x[i])));
+}
+
+const ElementwiseKernels reference = {relu,       relu_grad,       gelu, gelu_grad, add,     mul,          scale, standardize,
+                                      leaky_relu, leaky_relu_grad, tanh, tanh_grad, sigmoid, sigmoid_grad, exp};
 
 }  // namespace
 

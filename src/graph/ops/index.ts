@@ -8,22 +8,32 @@ import { clipCoefficientOperation } from './clip-coefficient.js';
 import { concatOperation } from './concat.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
+import { expOperation } from './exp.js';
 import { geluOperation } from './gelu.js';
 import { geluDropoutOperation } from './gelu-dropout.js';
 import { geluDropoutGradOperation } from './gelu-dropout-grad.js';
 import { geluGradOperation } from './gelu-grad.js';
+import { huberOperation } from './huber.js';
+import { huberGradOperation } from './huber-grad.js';
 import { layerNormOperation } from './layer-norm.js';
 import { layerNormGradOperation } from './layer-norm-grad.js';
+import { leakyReluOperation } from './leaky-relu.js';
+import { leakyReluGradOperation } from './leaky-relu-grad.js';
 import { linearOperation } from './linear.js';
 import { matmulOperation } from './matmul.js';
 import { mulOperation } from './mul.js';
+import { pinballOperation } from './pinball.js';
+import { pinballGradOperation } from './pinball-grad.js';
 import { qlinearOperation } from './qlinear.js';
 import { reluOperation } from './relu.js';
 import { reluGradOperation } from './relu-grad.js';
 import { reshapeOperation } from './reshape.js';
+import { rotaryOperation } from './rotary.js';
 import { scaleOperation } from './scale.js';
 import { selectStepOperation } from './select-step.js';
 import { selectStepGradOperation } from './select-step-grad.js';
+import { sigmoidOperation } from './sigmoid.js';
+import { sigmoidGradOperation } from './sigmoid-grad.js';
 import { sliceOperation } from './slice.js';
 import { softmaxOperation } from './softmax.js';
 import { softmaxCrossEntropyOperation } from './softmax-cross-entropy.js';
@@ -31,6 +41,9 @@ import { softmaxCrossEntropyGradOperation } from './softmax-cross-entropy-grad.j
 import { standardizeOperation } from './standardize.js';
 import { sumRowsOperation } from './sum-rows.js';
 import { sumSquaresOperation } from './sum-squares.js';
+import { tanhOperation } from './tanh.js';
+import { tanhGradOperation } from './tanh-grad.js';
+import { transposeOperation } from './transpose.js';
 
 const ALL = [
   linearOperation,
@@ -64,6 +77,19 @@ const ALL = [
   sumSquaresOperation,
   clipCoefficientOperation,
   adamwOperation,
+  leakyReluOperation,
+  leakyReluGradOperation,
+  tanhOperation,
+  tanhGradOperation,
+  sigmoidOperation,
+  sigmoidGradOperation,
+  expOperation,
+  transposeOperation,
+  rotaryOperation,
+  huberOperation,
+  huberGradOperation,
+  pinballOperation,
+  pinballGradOperation,
 ] as unknown as readonly Operation[];
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));
