@@ -2,15 +2,20 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace flashbook {
 namespace {
 
-constexpr const char* kNames[] = {"scalar", "avx2", "avx512", "avx512vnni"};
+constexpr const char* kNames[] = {"scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"};
 
 #if defined(__x86_64__)
 
@@ -34,14 +39,31 @@ uint64_t saved_registers() {
 
 bool bit(uint32_t word, int index) { return (word >> index) & 1u; }
 
+// Linux hands out the 8 KiB of tile registers to processes that ask (arch/x86/xstate.rst of the kernel's documentation). The
+// permission holds for all threads, those that run already too. It is refused where the kernel does not know the call, and where
+// a thread's alternative signal stack has no room for the tiles.
+bool tiles_permitted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;   // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;                // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 std::vector<Isa> detect() {
   std::vector<Isa> sets{Isa::scalar};
-  const Registers one = cpuid(1), seven = cpuid(7);
+  const Registers one = cpuid(1), seven = cpuid(7), seven_one = seven.a >= 1 ? cpuid(7, 1) : Registers{};
   const uint64_t saved = saved_registers();
   const bool ymm = (saved & 0x6) == 0x6;             // SSE and AVX state
   const bool zmm = ymm && (saved & 0xe0) == 0xe0;    // opmask, upper halves, upper sixteen
   const bool avx2 = ymm && bit(one.c, 28) && bit(one.c, 12) && bit(seven.b, 5);  // AVX, FMA, AVX2
   const bool avx512 = avx2 && zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
+  const bool vnni = avx512 && bit(seven.c, 11);
+  const bool bf16 = vnni && bit(seven_one.a, 5);
+  const bool tiles = (saved & 0x60000) == 0x60000;   // tile configuration and tile data
+  const bool amx = bf16 && tiles && bit(seven.d, 22) && bit(seven.d, 24) && bit(seven.d, 25);   // AMX-BF16, -TILE, -INT8
 #if FLASHBOOK_BUILT_AVX2
   if (avx2) sets.push_back(Isa::avx2);
 #endif
@@ -49,7 +71,13 @@ std::vector<Isa> detect() {
   if (avx512) sets.push_back(Isa::avx512);
 #endif
 #if FLASHBOOK_BUILT_AVX512VNNI
-  if (avx512 && bit(seven.c, 11)) sets.push_back(Isa::avx512vnni);
+  if (vnni) sets.push_back(Isa::avx512vnni);
+#endif
+#if FLASHBOOK_BUILT_AVX512BF16
+  if (bf16) sets.push_back(Isa::avx512bf16);
+#endif
+#if FLASHBOOK_BUILT_AMX
+  if (amx && tiles_permitted()) sets.push_back(Isa::amx);
 #endif
   return sets;
 }
@@ -65,7 +93,7 @@ std::vector<Isa> detect() { return {Isa::scalar}; }
 const char* isa_name(Isa isa) { return kNames[static_cast<int>(isa)]; }
 
 bool parse_isa(const std::string& name, Isa* isa) {
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < static_cast<int>(std::size(kNames)); i++) {
     if (name == kNames[i]) {
       *isa = static_cast<Isa>(i);
       return true;
@@ -92,7 +120,7 @@ Isa default_isa(std::string* problem) {
   if (wanted == nullptr || *wanted == '\0') return best;
   Isa isa;
   if (!parse_isa(wanted, &isa)) {
-    *problem = std::string("FLASHBOOK_ISA=") + wanted + " is not one of scalar, avx2, avx512, avx512vnni";
+    *problem = std::string("FLASHBOOK_ISA=") + wanted + " is not one of scalar, avx2, avx512, avx512vnni, avx512bf16, amx";
     return best;
   }
   if (!isa_available(isa)) {

@@ -1,7 +1,8 @@
 // Thin vector types: one kernel source, compiled once for each instruction set.
 //
-// The build defines FB_ISA_scalar, FB_ISA_avx2 (with FMA), FB_ISA_avx512 (F, BW, DQ, VL) or FB_ISA_avx512vnni. A kernel
-// file writes its code in namespace flashbook::FB_ISA over VecF (float32 lanes), VecI (int32 lanes) and Mask.
+// The build defines FB_ISA_scalar, FB_ISA_avx2 (with FMA), FB_ISA_avx512 (F, BW, DQ, VL), FB_ISA_avx512vnni, FB_ISA_avx512bf16 (with
+// VNNI) or FB_ISA_amx (with all of these). A kernel file writes its code in namespace flashbook::FB_ISA over VecF (float32 lanes),
+// VecI (int32 lanes) and Mask.
 // Everything lives in an unnamed namespace: no weak symbol may leave a file that is built with instruction-set flags,
 // else the linker could pick a copy that the machine cannot run.
 //
@@ -23,9 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(FB_ISA_avx512vnni)
-#define FB_SIMD_512 1
-#elif defined(FB_ISA_avx512)
+#if defined(FB_ISA_amx) || defined(FB_ISA_avx512bf16) || defined(FB_ISA_avx512vnni) || defined(FB_ISA_avx512)
 #define FB_SIMD_512 1
 #elif defined(FB_ISA_avx2)
 #define FB_SIMD_256 1
@@ -34,7 +33,11 @@
 #endif
 
 #ifndef FB_ISA
-#if defined(FB_ISA_avx512vnni)
+#if defined(FB_ISA_amx)
+#define FB_ISA amx
+#elif defined(FB_ISA_avx512bf16)
+#define FB_ISA avx512bf16
+#elif defined(FB_ISA_avx512vnni)
 #define FB_ISA avx512vnni
 #elif defined(FB_ISA_avx512)
 #define FB_ISA avx512

@@ -6,7 +6,7 @@ import { type ErrorCode, FlashbookError } from '../core/errors.js';
 import type { PlanSpec, StateSpec, TypedArray } from './plan-spec.js';
 
 /** Instruction sets in rising order. */
-export type Isa = 'scalar' | 'avx2' | 'avx512' | 'avx512vnni';
+export type Isa = 'scalar' | 'avx2' | 'avx512' | 'avx512vnni' | 'avx512bf16' | 'amx';
 
 /** A kernel variant of the manifest native/kernels.def. */
 export interface KernelVariant {

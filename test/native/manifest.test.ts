@@ -9,9 +9,9 @@ const native = join(import.meta.dirname, '..', '..', 'native');
 function setsOf(family: string, file: string): string[] {
   if (file === 'reference.cc') return ['scalar'];
   if (file === `${family}.cc`) return ['avx2', 'avx512'];
-  return ['avx2', 'avx512', 'vnni']
+  return ['avx2', 'avx512', 'vnni', 'bf16', 'amx']
     .filter((set) => file.endsWith(`_${set}.cc`))
-    .map((s) => s.replace(/^vnni/, 'avx512vnni'));
+    .map((set) => set.replace(/^(vnni|bf16)$/, 'avx512$1'));
 }
 
 const built = readdirSync(join(native, 'kernels'), { withFileTypes: true })

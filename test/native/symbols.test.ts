@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 // instruction. So object files of kernels export strong symbols alone, and run nothing when they are loaded.
 
 const root = join(import.meta.dirname, '..', '..', 'build', 'CMakeFiles');
-const sets = ['avx2', 'avx512', 'avx512vnni'];
+const sets = ['avx2', 'avx512', 'avx512vnni', 'avx512bf16', 'amx'];
 const objects = sets.flatMap((set) => {
   const folder = join(root, `kernels_${set}.dir`);
   if (!existsSync(folder)) return [];
