@@ -134,11 +134,12 @@ describe('known answers', () => {
 
   test('dropout keeps or drops by Philox: seed 0, step 0, stream 0 starts with words 6627e8d5 e169c58d bc57ac4c 9b00dbd8', () => {
     const drop = (p: number) =>
-      evaluate((x, rng) => dropout(x, rng, { p, stream: 0 }), [[4], [1, 1, 1, 1]], [[4], [0, 0, 0, 0], 'u32']);
-    const words = [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8];
+      evaluate((x, rng) => dropout(x, rng, { p, stream: 0 }), [[8], new Array(8).fill(1)], [[4], [0, 0, 0, 0], 'u32']);
+    const halves = [0xe8d5, 0x6627, 0xc58d, 0xe169, 0xac4c, 0xbc57, 0xdbd8, 0x9b00];
     for (const p of [0.3, 0.5, 0.61, 0.8]) {
-      const kept = Math.fround(1 / (1 - p));
-      expect(drop(p)).toEqual(words.map((word) => (word < Math.floor(p * 2 ** 32) ? 0 : kept)));
+      const threshold = Math.round(p * 2 ** 16);
+      const kept = Math.fround(2 ** 16 / (2 ** 16 - threshold));
+      expect(drop(p)).toEqual(halves.map((half) => (half < threshold ? 0 : kept)));
     }
   });
 

@@ -22,8 +22,8 @@ class DropoutStep : public Step {
     const double p = context.number("p");
     if (!(p >= 0 && p <= 1)) attribute_error("p", "a probability from 0 to 1", p);
     draw_.stream = static_cast<uint32_t>(integer_attribute(context, "stream", 0, UINT32_MAX));
-    draw_.threshold = static_cast<uint64_t>(std::floor(p * 4294967296.0));
-    draw_.scale = static_cast<float>(1.0 / (1.0 - p));
+    draw_.threshold = static_cast<uint32_t>(std::floor(p * 65536.0 + 0.5));
+    draw_.scale = static_cast<float>(65536.0 / (65536.0 - draw_.threshold));
   }
   double flops() const override { return static_cast<double>(n_); }
 

@@ -1,5 +1,15 @@
-// Philox4x32-10 over vectors: width/2 counters at a time, one word of each counter in the low half of a 64-bit lane. What stands in
-// the high halves between rounds is never read. dropout.h has the source.
+// The random bits of dropout: 16 for each element, two elements a word, of Philox4x32-10 (Salmon et al. 2011, "Parallel random
+// numbers: as easy as 1, 2, 3", SC 2011) with ten rounds.
+//
+//   key      (seed_low, seed_high) = (rng[0], rng[1])
+//   counter  (b mod 2³², b div 2³², stream, step) with b = e div 8 and step = rng[2]
+//   bits(e)  = the half h = e mod 8 of the block's words w0 w1 w2 w3, each giving its low half first: for even h
+//              w[h/2] mod 2¹⁶, for odd h w[(h−1)/2] div 2¹⁶. A block in little-endian memory is an array of eight uint16.
+//
+// Over vectors: width/2 counters at a time, one word of each counter in the low half of a 64-bit lane, so that one
+// multiplication gives both halves of the product and nothing is shuffled between rounds. What stands in the high halves between
+// rounds is never read. Counters are dealt to lanes in the order in which two interleaves put the words into memory order.
+// A comparison of 16-bit lanes then decides on two vectors of elements at once.
 #pragma once
 
 #include "simd/vec.h"
@@ -34,6 +44,29 @@ FB_INLINE VecI interleave_odd(VecI a, VecI b) { return {_mm256_unpackhi_epi64(a.
 FB_INLINE VecI dealt() { return {_mm256_setr_epi64x(0, 2, 1, 3)}; }
 #endif
 
+// The masks of lanes of the first and the second half of `bits`, 16 bits an element, that reach the threshold.
+#if defined(FB_SIMD_512)
+struct Threshold {
+  __m512i v;
+  explicit Threshold(uint32_t x) : v(_mm512_set1_epi16(static_cast<int16_t>(x))) {}
+};
+FB_INLINE void at_least(VecI bits, Threshold threshold, Mask& first_half, Mask& second_half) {
+  const __mmask32 kept = _mm512_cmpge_epu16_mask(bits.v, threshold.v);
+  first_half = {static_cast<__mmask16>(kept)};
+  second_half = {static_cast<__mmask16>(kept >> 16)};
+}
+#else
+struct Threshold {
+  __m256i v;
+  explicit Threshold(uint32_t x) : v(_mm256_set1_epi16(static_cast<int16_t>(x))) {}
+};
+FB_INLINE void at_least(VecI bits, Threshold threshold, Mask& first_half, Mask& second_half) {
+  const __m256i kept = _mm256_cmpeq_epi16(_mm256_max_epu16(bits.v, threshold.v), bits.v);
+  first_half = {_mm256_cvtepi16_epi32(_mm256_castsi256_si128(kept))};
+  second_half = {_mm256_cvtepi16_epi32(_mm256_extracti128_si256(kept, 1))};
+}
+#endif
+
 struct PhiloxKey {
   VecI stream, step, first[10], second[10];
 
@@ -46,10 +79,10 @@ struct PhiloxKey {
   }
 };
 
-// The words of counters block … block + kCounters−1 in memory order: 2·width of them.
-struct PhiloxWords { VecI low, high; };
+// Which elements of the blocks from `block` on are kept: four vectors of them.
+struct Kept { Mask at[4]; };
 
-FB_INLINE PhiloxWords block_words(uint64_t block, const PhiloxKey& key) {
+FB_INLINE Kept draw_blocks(uint64_t block, const PhiloxKey& key, Threshold threshold) {
   const VecI m0 = set1_wide(0xD2511F53u), m1 = set1_wide(0xCD9E8D57u);
   VecI c0 = add_wide(set1_wide(block), dealt());
   VecI c1 = high_halves(c0), c2 = key.stream, c3 = key.step;
@@ -62,7 +95,10 @@ FB_INLINE PhiloxWords block_words(uint64_t block, const PhiloxKey& key) {
     c3 = p0;
   }
   const VecI front = pair(c0, c1), back = pair(c2, c3);
-  return {interleave_even(front, back), interleave_odd(front, back)};
+  Kept kept;
+  at_least(interleave_even(front, back), threshold, kept.at[0], kept.at[1]);
+  at_least(interleave_odd(front, back), threshold, kept.at[2], kept.at[3]);
+  return kept;
 }
 
 }  // namespace

@@ -26,10 +26,13 @@ void philox_block(uint32_t* words, uint64_t block, const DropoutDraw& draw) {
 
 // y[i] = f(i, whether i stays).
 template <class F> void map_drawn(float* y, int64_t begin, int64_t n, const DropoutDraw& draw, F f) {
-  for (int64_t i = 0; i < n; i += 4) {
-    uint32_t bits[4];
-    philox_block(bits, static_cast<uint64_t>(begin + i) / 4, draw);
-    for (int64_t j = 0; j < std::min<int64_t>(4, n - i); ++j) y[i + j] = f(i + j, bits[j] >= draw.threshold);
+  for (int64_t i = 0; i < n; i += 8) {
+    uint32_t words[4];
+    philox_block(words, static_cast<uint64_t>(begin + i) / 8, draw);
+    for (int64_t j = 0; j < std::min<int64_t>(8, n - i); ++j) {
+      const uint32_t bits = j % 2 == 0 ? words[j / 2] & 0xffffu : words[j / 2] >> 16;
+      y[i + j] = f(i + j, bits >= draw.threshold);
+    }
   }
 }
 
