@@ -22,6 +22,8 @@ auto translated(Napi::Env env, F&& body) {
     return body();
   } catch (const BindError& error) {
     throw coded_error(env, "NATIVE", error.what());
+  } catch (const DeviceError& error) {
+    throw coded_error(env, "NATIVE", error.what());
   } catch (const std::bad_alloc&) {
     throw coded_error(env, "NATIVE", "out of memory");
   }
@@ -70,7 +72,8 @@ class NativeState final : public Napi::ObjectWrap<NativeState> {
 
   void get(const Napi::CallbackInfo& call) {
     State::Buffer& source = buffer(call);
-    state_->get(source, checked(call, source));
+    void* target = checked(call, source);
+    translated(call.Env(), [&] { state_->get(source, target); });
   }
 
   Napi::Value bytes(const Napi::CallbackInfo& call) {
@@ -166,13 +169,13 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
     const bool wants_outputs = !call[1].IsUndefined();
     if (wants_outputs) for_each_array(env, call[1], plan.outputs(), "output", [](const Plan::Port&, void*) {});
     std::lock_guard<std::mutex> lock(plan.guard());
-    for_each_array(env, call[0], plan.inputs(), "input", [](const Plan::Port& port, const void* data) {
-      std::memcpy(port.data, data, static_cast<size_t>(port.bytes));
+    for_each_array(env, call[0], plan.inputs(), "input", [env](const Plan::Port& port, const void* data) {
+      translated(env, [&] { copy_in(port.data, data, static_cast<size_t>(port.bytes)); });
     });
-    plan.run();
+    translated(env, [&] { plan.run(); });
     if (!wants_outputs) return;
-    for_each_array(env, call[1], plan.outputs(), "output", [](const Plan::Port& port, void* data) {
-      std::memcpy(data, port.data, static_cast<size_t>(port.bytes));
+    for_each_array(env, call[1], plan.outputs(), "output", [env](const Plan::Port& port, void* data) {
+      translated(env, [&] { copy_out(data, port.data, static_cast<size_t>(port.bytes)); });
     });
   }
 
@@ -211,7 +214,7 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
     const Plan::Port& port = plan.outputs()[static_cast<size_t>(index)];
     void* target = checked_data(env, call[1], port.dtype, port.elements, "output", port.name);
     std::lock_guard<std::mutex> lock(plan.guard());
-    std::memcpy(target, port.data, static_cast<size_t>(port.bytes));
+    translated(env, [&] { copy_out(target, port.data, static_cast<size_t>(port.bytes)); });
   }
 
   Napi::Value memory(const Napi::CallbackInfo& call) {

@@ -62,18 +62,23 @@ void Runner::loop() {
     {
       Plan& plan = *job->plan;
       std::lock_guard<std::mutex> lock(plan.guard());
-      const std::byte* source = job->inputs.data();
-      for (const Plan::Port& port : plan.inputs()) {
-        std::memcpy(port.data, source, static_cast<size_t>(port.bytes));
-        source += port.bytes;
-      }
-      job->completed = plan.run();
-      std::byte* target = job->outputs.data();
-      if (job->wants_outputs && job->completed) {
-        for (const Plan::Port& port : plan.outputs()) {
-          std::memcpy(target, port.data, static_cast<size_t>(port.bytes));
-          target += port.bytes;
+      try {
+        const std::byte* source = job->inputs.data();
+        for (const Plan::Port& port : plan.inputs()) {
+          copy_in(port.data, source, static_cast<size_t>(port.bytes));
+          source += port.bytes;
         }
+        job->completed = plan.run();
+        std::byte* target = job->outputs.data();
+        if (job->wants_outputs && job->completed) {
+          for (const Plan::Port& port : plan.outputs()) {
+            copy_out(target, port.data, static_cast<size_t>(port.bytes));
+            target += port.bytes;
+          }
+        }
+      } catch (const DeviceError& error) {
+        job->completed = false;
+        job->problem = error.what();
       }
     }
     {
@@ -105,8 +110,10 @@ void Runner::call_js(napi_env env, napi_value deliver, void* context, void* data
     if (!job->outputs.empty()) std::memcpy(buffer.Data(), job->outputs.data(), job->outputs.size());
     outputs = buffer;
   }
+  const Napi::Value problem =
+      job->problem.empty() ? environment.Undefined() : Napi::String::New(environment, job->problem);
   Napi::Function(env, deliver)
-      .Call({Napi::Number::New(env, static_cast<double>(job->id)), Napi::Boolean::New(env, job->completed), outputs});
+      .Call({Napi::Number::New(env, static_cast<double>(job->id)), Napi::Boolean::New(env, job->completed), outputs, problem});
 }
 
 }  // namespace flashbook

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -22,12 +23,13 @@ struct Job {
   std::vector<std::byte> inputs;   // copies of the caller's arrays, one behind the other
   std::vector<std::byte> outputs;  // the same for the outputs, when they are wanted
   bool wants_outputs = false;
-  bool completed = false;          // false: the plan was disposed
+  bool completed = false;          // false: the plan was disposed, or the device failed
+  std::string problem;             // why the device failed
 };
 
 class Runner {
  public:
-  // `deliver(id, completed, outputs)` is called on the environment's thread, once for each job, in order.
+  // `deliver(id, completed, outputs, problem)` is called on the environment's thread, once for each job, in order.
   Runner(Napi::Env env, Napi::Function deliver);
   ~Runner();
 

@@ -1,6 +1,7 @@
 #include "engine/memory.h"
 
 #include <cstdlib>
+#include <cstring>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -61,5 +62,9 @@ void AlignedMemory::Release::operator()(std::byte*) const {
 #endif
   std::free(base);
 }
+
+void copy_in(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void copy_out(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+std::string memory_left() { return ""; }
 
 }  // namespace flashbook

@@ -1,6 +1,8 @@
 // Zeroed memory at 64-byte boundaries: arenas, state, workspace, packed weights. Large blocks come from the operating
 // system untouched, so an arena costs nothing until it is used.
 //
+// A backend with memory of its own links another file in place of memory.cc.
+//
 // Kernels built with instruction-set flags cannot be compiled with a sanitizer in reasonable time. With
 // FLASHBOOK_GUARD_PAGES=1 in the environment every block ends (rounded up to 64 bytes) at a page that must not be touched,
 // and begins behind another one when it fills its pages: a kernel that reads or writes past the end stops the process.
@@ -9,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace flashbook {
 
@@ -31,5 +34,12 @@ class AlignedMemory {
   std::unique_ptr<std::byte, Release> block_;
   size_t bytes_ = 0;
 };
+
+// Copy between the caller's memory and that of the plans; what the caller's holds may change as soon as they return.
+void copy_in(void* to, const void* from, size_t bytes);
+void copy_out(void* to, const void* from, size_t bytes);
+
+// What an error about missing memory may add: how much the device has left. Empty for that of the system.
+std::string memory_left();
 
 }  // namespace flashbook

@@ -1,7 +1,6 @@
 #include "engine/plan.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <shared_mutex>
 
@@ -12,10 +11,6 @@ namespace {
 
 std::string tensor_label(size_t index, const std::string& name) {
   return "tensor " + std::to_string(index) + " '" + name + "'";
-}
-
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 StepFactory factory_of(const std::string& kernel) {
@@ -70,7 +65,9 @@ void Plan::bind_tensors(const PlanSpec& spec) {
     throw BindError("expected a multiple of 64 up to 2^46 for arenaBytes but received " + std::to_string(spec.arena_bytes));
   }
   arena_ = AlignedMemory(static_cast<size_t>(spec.arena_bytes));
-  if (arena_.data() == nullptr) throw BindError("no memory for an arena of " + std::to_string(spec.arena_bytes) + " bytes");
+  if (arena_.data() == nullptr) {
+    throw BindError("no memory for an arena of " + std::to_string(spec.arena_bytes) + " bytes" + memory_left());
+  }
   for (size_t i = 0; i < spec.tensors.size(); i++) {
     const TensorSpec& tensor = spec.tensors[i];
     const std::string label = tensor_label(i, tensor.name);
@@ -193,7 +190,9 @@ void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
     profile_.push_back(std::move(profile));
   }
   workspace_ = AlignedMemory(workspace_bytes);
-  if (workspace_.data() == nullptr) throw BindError("no memory for " + std::to_string(workspace_bytes) + " bytes of workspace");
+  if (workspace_.data() == nullptr) {
+    throw BindError("no memory for " + std::to_string(workspace_bytes) + " bytes of workspace" + memory_left());
+  }
 }
 
 bool Plan::run() {
@@ -207,18 +206,7 @@ bool Plan::run() {
   } else {
     shared.lock();
   }
-  for (size_t i = 0; i < steps_.size(); i++) {
-    if (cancelled_.load(std::memory_order_relaxed)) return false;
-    if (profiling) {
-      const int64_t begin = now();
-      steps_[i]->run(context);
-      profile_[i].nanoseconds += now() - begin;
-      profile_[i].calls++;
-    } else {
-      steps_[i]->run(context);
-    }
-  }
-  return !cancelled_.load(std::memory_order_relaxed);
+  return execution_.run(steps_, context, cancelled_, profiling ? &profile_ : nullptr);
 }
 
 int64_t Plan::packed_bytes() const {

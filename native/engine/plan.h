@@ -8,17 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/execution.h"
 #include "engine/plan_spec.h"
 #include "engine/state.h"
 #include "runtime/thread_pool.h"
 
 namespace flashbook {
-
-struct StepProfile {
-  std::string kernel, label;
-  int64_t calls = 0, nanoseconds = 0;
-  double flops = 0, bytes = 0;  // of one run
-};
 
 class Plan {
  public:
@@ -42,6 +37,7 @@ class Plan {
   std::mutex& guard() { return guard_; }
 
   // Runs all steps; false when cancel() was called before the last of them. Call with guard() held.
+  // Throws DeviceError when the device fails.
   bool run();
 
   // Makes a run in progress stop after its current step, and every later run at once.
@@ -72,6 +68,7 @@ class Plan {
   std::vector<Port> inputs_, outputs_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<StepProfile> profile_;
+  Execution execution_;
   std::vector<std::shared_ptr<Packing>> packings_;
   std::vector<State::Buffer*> frozen_buffers_, written_buffers_;
   std::mutex guard_;

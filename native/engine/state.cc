@@ -1,7 +1,6 @@
 #include "engine/state.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 namespace flashbook {
@@ -15,7 +14,7 @@ State::State(std::vector<StateSpec> specs) {
     if (!index_.emplace(spec.name, buffers_.size()).second) throw BindError(what + " is there twice");
     buffer.memory = AlignedMemory(static_cast<size_t>(buffer.bytes));
     if (buffer.memory.data() == nullptr) {
-      throw BindError("no memory for the " + std::to_string(buffer.bytes) + " bytes of " + what);
+      throw BindError("no memory for the " + std::to_string(buffer.bytes) + " bytes of " + what + memory_left());
     }
     bytes_ += buffer.bytes;
     buffer.spec = std::move(spec);
@@ -40,12 +39,12 @@ void State::set(Buffer& buffer, const void* data) {
                     " frozen plan(s) hold packed copies of it; dispose them first");
   }
   std::unique_lock<std::shared_mutex> lock(guard_);
-  std::memcpy(buffer.memory.data(), data, static_cast<size_t>(buffer.bytes));
+  copy_in(buffer.memory.data(), data, static_cast<size_t>(buffer.bytes));
 }
 
 void State::get(const Buffer& buffer, void* data) {
   std::shared_lock<std::shared_mutex> lock(guard_);
-  std::memcpy(data, buffer.memory.data(), static_cast<size_t>(buffer.bytes));
+  copy_out(data, buffer.memory.data(), static_cast<size_t>(buffer.bytes));
 }
 
 std::shared_ptr<Packing> State::packed(const Operand& operand, const std::string& layout, size_t bytes,
@@ -57,7 +56,9 @@ std::shared_ptr<Packing> State::packed(const Operand& operand, const std::string
   }
   auto created = std::make_shared<Packing>();
   created->memory = AlignedMemory(bytes);
-  if (created->memory.data() == nullptr) throw BindError("no memory for " + std::to_string(bytes) + " packed bytes");
+  if (created->memory.data() == nullptr) {
+    throw BindError("no memory for " + std::to_string(bytes) + " packed bytes" + memory_left());
+  }
   fill(created->memory.data());
   slot = created;
   return created;

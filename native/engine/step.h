@@ -40,6 +40,9 @@ struct Operand {
 // Thrown while binding only; becomes a FlashbookError in JavaScript with the step's index and kernel name prepended.
 struct BindError : std::runtime_error { using std::runtime_error::runtime_error; };
 
+// Thrown by a run when the device fails; a run on the processor never does.
+struct DeviceError : std::runtime_error { using std::runtime_error::runtime_error; };
+
 // What a factory sees of its step and of the plan around it.
 class BindContext {
  public:

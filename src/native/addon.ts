@@ -65,12 +65,19 @@ export interface NativePlan {
   dispose(): void;
 }
 
-export interface Addon {
-  runtimeInfo(): NativeRuntimeInfo;
-  setThreads(count: number): void;
+/** What every backend's addon offers: state buffers, and plans over them. */
+export interface EngineAddon {
   NativeState: new (specs: readonly StateSpec[]) => NativeState;
   NativePlan: new (spec: PlanSpec, state: NativeState, frozen: boolean, isa: Isa | undefined) => NativePlan;
-  onDelivery(deliver: (id: number, completed: boolean, outputs: ArrayBuffer | undefined) => void): void;
+  /** Who is told that a started run has ended; `problem` says why a device failed. */
+  onDelivery(
+    deliver: (id: number, completed: boolean, outputs: ArrayBuffer | undefined, problem: string | undefined) => void,
+  ): void;
+}
+
+export interface Addon extends EngineAddon {
+  runtimeInfo(): NativeRuntimeInfo;
+  setThreads(count: number): void;
 }
 
 /** Native code throws plain errors with a `code`: the same as a FlashbookError, everything else unchanged. */

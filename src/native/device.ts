@@ -1,13 +1,13 @@
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, nearest } from '../core/options.js';
-import type { Isa, NativePlan, NativeState, PlanMemory, StepProfile } from './addon.js';
+import type { EngineAddon, Isa, NativePlan, NativeState, PlanMemory, StepProfile } from './addon.js';
 import { translated } from './addon.js';
 import { allocate, checkArray } from './array-checks.js';
 import { requireAddon } from './load.js';
 import type { DType, PlanSpec, StateSpec, TypedArray } from './plan-spec.js';
-import { deliveries } from './runs.js';
+import { Deliveries } from './runs.js';
 
-/** The device seam: what a backend offers. `cpu()` is one. */
+/** The device seam: what a backend offers. `device(name)` picks one. */
 export interface Device {
   readonly name: string;
   /** Named zeroed buffers. @throws FlashbookError NATIVE, SHAPE */
@@ -16,10 +16,13 @@ export interface Device {
   createPlan(spec: PlanSpec, state: State, options?: PlanOptions): Plan;
 }
 
+/** sm_80 and so on, by compute capability. */
+export type CudaArchitecture = `sm_${number}`;
+
 export interface PlanOptions {
   /** The state will not change while the plan lives: weights are packed once and shared by all frozen plans of it. */
   frozen?: boolean;
-  /** Force an instruction set, one of `runtimeInfo().available`. */
+  /** Force an instruction set, one of `runtimeInfo().available`. Only for the processor. */
   isa?: Isa;
 }
 
@@ -37,7 +40,8 @@ export interface State {
 
 export interface Plan {
   readonly spec: PlanSpec;
-  readonly isa: Isa;
+  /** The instruction set of the processor, or the architecture of the CUDA device, for which its kernels were chosen. */
+  readonly isa: Isa | CudaArchitecture;
   /**
    * Runs the plan on this thread (and the pool). `inputs` and `outputs` in the order of the specification; outputs are
    * written in place. Without `outputs`, fetch what you need with `output()`.
@@ -62,18 +66,41 @@ export interface Plan {
 
 /** The processor of this machine. @throws FlashbookError NATIVE when the native core is absent */
 export function cpu(): Device {
-  requireAddon();
-  return { name: 'cpu', createState, createPlan };
+  processor ??= new AddonDevice('cpu', requireAddon());
+  return processor;
 }
 
-function createState(specs: StateSpec[]): State {
-  return new CpuState(specs);
-}
+let processor: Device | undefined;
 
-function createPlan(spec: PlanSpec, state: State, options: PlanOptions = {}): Plan {
-  checkOptions('createPlan', options, ['frozen', 'isa']);
-  if (!(state instanceof CpuState)) throw invalid('state', 'a state of the device cpu', state, 'SHAPE');
-  return new CpuPlan(spec, state, options);
+/** A device whose states and plans are the objects of an addon. */
+export class AddonDevice implements Device {
+  readonly name: string;
+  readonly addon: EngineAddon;
+  readonly deliveries: Deliveries;
+  /** Of a CUDA device; undefined for the processor, whose plans know their set themselves. */
+  readonly architecture: CudaArchitecture | undefined;
+
+  constructor(name: string, addon: EngineAddon, architecture?: CudaArchitecture) {
+    this.name = name;
+    this.addon = addon;
+    this.deliveries = new Deliveries(addon);
+    this.architecture = architecture;
+  }
+
+  createState(specs: StateSpec[]): State {
+    return new AddonState(this, specs);
+  }
+
+  createPlan(spec: PlanSpec, state: State, options: PlanOptions = {}): Plan {
+    checkOptions('createPlan', options, ['frozen', 'isa']);
+    if (!(state instanceof AddonState) || state.device !== this) {
+      throw invalid('state', `a state of the device ${this.name}`, state, 'SHAPE');
+    }
+    if (this.architecture !== undefined && options.isa !== undefined) {
+      throw invalid('isa', `no instruction set for the device ${this.name}`, options.isa);
+    }
+    return new AddonPlan(this, spec, state, options);
+  }
 }
 
 /** Calls native code and turns its errors into FlashbookErrors. */
@@ -87,14 +114,16 @@ function native<T>(call: () => T): T {
 
 const elementsOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
-class CpuState implements State {
+class AddonState implements State {
+  readonly device: AddonDevice;
   readonly specs: readonly StateSpec[];
   readonly bytes: number;
   readonly native: NativeState;
   readonly #elements = new Map<string, { dtype: DType; elements: number }>();
 
-  constructor(specs: StateSpec[]) {
-    const { NativeState } = requireAddon();
+  constructor(device: AddonDevice, specs: StateSpec[]) {
+    const { NativeState } = device.addon;
+    this.device = device;
     this.native = native(() => new NativeState(specs));
     this.bytes = this.native.bytes();
     this.specs = structuredClone(specs);
@@ -141,18 +170,20 @@ interface Port {
   elements: number;
 }
 
-class CpuPlan implements Plan {
+class AddonPlan implements Plan {
   readonly spec: PlanSpec;
-  readonly isa: Isa;
+  readonly isa: Isa | CudaArchitecture;
+  readonly #device: AddonDevice;
   readonly #native: NativePlan;
   readonly #inputs: Port[];
   readonly #outputs: Port[];
 
-  constructor(spec: PlanSpec, state: CpuState, options: PlanOptions) {
-    const { NativePlan } = requireAddon();
+  constructor(device: AddonDevice, spec: PlanSpec, state: AddonState, options: PlanOptions) {
+    const { NativePlan } = device.addon;
+    this.#device = device;
     const { frozen = false, isa } = options;
     this.#native = native(() => new NativePlan(spec, state.native, frozen, isa));
-    this.isa = this.#native.isa();
+    this.isa = device.architecture ?? this.#native.isa();
     this.spec = spec;
     const port = (index: number): Port => {
       const { name, dtype, shape } = spec.tensors[index];
@@ -175,7 +206,7 @@ class CpuPlan implements Plan {
   async run(inputs: TypedArray[], outputs?: TypedArray[]): Promise<void> {
     checkArrays('input', inputs, this.#inputs);
     if (outputs !== undefined) checkArrays('output', outputs, this.#outputs);
-    const results = await deliveries.start((id) => this.#native.start(id, inputs, outputs !== undefined));
+    const results = await this.#device.deliveries.start((id) => this.#native.start(id, inputs, outputs !== undefined));
     if (outputs === undefined) return;
     checkArrays('output', outputs, this.#outputs); // they may have been detached meanwhile
     let offset = 0;

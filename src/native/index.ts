@@ -1,11 +1,21 @@
-/** The only door to the native core: what this machine can do, and the CPU as a device that runs plans. */
+/** The only door to the native core: what this machine can do, and the devices that run plans. */
 import { integer } from '../core/options.js';
 import type { Isa } from './addon.js';
 import { type KernelVariant, translated } from './addon.js';
 import { requireAddon, tryLoad } from './load.js';
 
 export type { Isa, KernelVariant, PlanMemory, StepProfile } from './addon.js';
-export { cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
+export {
+  type CudaDeviceInfo,
+  type CudaState,
+  type CudaStatus,
+  cuda,
+  cudaStatus,
+  cudaSteps,
+  type DeviceName,
+  device,
+} from './cuda.js';
+export { type CudaArchitecture, cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
 export * from './plan-spec.js';
 
 export interface RuntimeInfo {

@@ -6,7 +6,7 @@ import { FlashbookError } from '../core/errors.js';
 import type { Addon } from './addon.js';
 
 /** The folder that holds package.json: two above src/native as above dist/native. */
-const PACKAGE_ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+export const PACKAGE_ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 interface Loaded {
   addon?: Addon;

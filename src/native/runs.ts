@@ -1,22 +1,26 @@
 import { FlashbookError } from '../core/errors.js';
-import { translated } from './addon.js';
-import { requireAddon } from './load.js';
+import { type EngineAddon, translated } from './addon.js';
 
 interface Waiting {
   resolve(outputs: ArrayBuffer | undefined): void;
   reject(error: unknown): void;
 }
 
-/** The runs of this environment that have been started and have not ended. */
-class Deliveries {
+/** The runs of one addon in this environment that have been started and have not ended. */
+export class Deliveries {
+  readonly #addon: EngineAddon;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #connected = false;
 
+  constructor(addon: EngineAddon) {
+    this.#addon = addon;
+  }
+
   /** Calls `start` with a fresh number and waits until the runner reports that number. */
   start(start: (id: number) => void): Promise<ArrayBuffer | undefined> {
     if (!this.#connected) {
-      requireAddon().onDelivery((id, completed, outputs) => this.#deliver(id, completed, outputs));
+      this.#addon.onDelivery((id, completed, outputs, problem) => this.#deliver(id, completed, outputs, problem));
       this.#connected = true;
     }
     const id = this.#next++;
@@ -31,12 +35,11 @@ class Deliveries {
     });
   }
 
-  #deliver(id: number, completed: boolean, outputs: ArrayBuffer | undefined): void {
+  #deliver(id: number, completed: boolean, outputs: ArrayBuffer | undefined, problem: string | undefined): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (completed) waiting?.resolve(outputs);
+    else if (problem !== undefined) waiting?.reject(new FlashbookError('NATIVE', problem));
     else waiting?.reject(new FlashbookError('DISPOSED', 'the plan was disposed before its run ended'));
   }
 }
-
-export const deliveries = new Deliveries();
