@@ -53,8 +53,8 @@ export interface Operation<A extends Attributes = Attributes> {
   onnx?(builder: OnnxBuilder, node: NodeView<A>, inputs: readonly string[]): string[];
   /** Operands whose memory the first result may take when nobody reads them later, best first. Default: none. */
   inPlace?(inputs: readonly TensorType[]): readonly number[];
-  /** [result, operand] pairs: the result is written into the operand's own state buffer. */
-  readonly stores?: readonly (readonly [number, number])[];
+  /** [result, operand] pairs for a number of operands: the result is written into the operand's own state buffer. */
+  readonly stores?: (operands: number) => readonly (readonly [number, number])[];
   /** Useful floating-point operations. Default: one for each element of the first result. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attrs: A): number;
 }

@@ -67,7 +67,7 @@ class Writer {
         kernel: node.operation.name,
         inputs: node.inputs.map((input) => (input === undefined ? -1 : this.#tensor(input, label))),
         outputs: node.outputs.map((output, i) =>
-          this.#tensor(output, i === 0 ? label : `${label}.${node.operation.results[i]}`),
+          this.#tensor(output, i === 0 ? label : `${label}.${node.operation.results[i] ?? i}`),
         ),
         attrs: planAttributes(node.attrs),
       };

@@ -36,7 +36,7 @@ function line({ operation, inputs, outputs, attrs }: Node): string {
 function reference(tensor: Tensor): string {
   return (
     sourceName(tensor) ??
-    `%${tensor.node.id}${tensor.index === 0 ? '' : `.${tensor.node.operation.results[tensor.index]}`}`
+    `%${tensor.node.id}${tensor.index === 0 ? '' : `.${tensor.node.operation.results[tensor.index] ?? tensor.index}`}`
   );
 }
 

@@ -93,7 +93,8 @@ function stateReaders(graph: Graph): Map<string, Node[]> {
 /** True if the node may write its result over each of its operands that lie in state `name`. */
 function mayOverwrite(node: Node, result: number, name: string): boolean {
   const { operation, inputs } = node;
-  const stored = (operation.stores ?? []).filter(([output]) => output === result).map(([, operand]) => operand);
+  const stores = operation.stores?.(inputs.length) ?? [];
+  const stored = stores.filter(([output]) => output === result).map(([, operand]) => operand);
   const allowed = result === 0 ? (operation.inPlace?.(inputs as readonly Tensor[]) ?? []) : [];
   return inputs.every((input, i) => {
     if (input === undefined || sourceName(memoryRoot(input)) !== name || memoryRoot(input).node.operation !== STATE)

@@ -46,6 +46,11 @@ export interface BoundOptimizer {
   step(context: StepContext): Promise<StepReport>;
   /** Its plans, for profiling. */
   readonly plans: readonly Plan[];
+  /**
+   * Where the optimiser averages weights: the state buffer that holds a parameter's average after `step` steps; undefined
+   * while there is none. Evaluations and the result of training use it.
+   */
+  averageAfter?(step: number): ((parameter: string) => string) | undefined;
   dispose(): void;
 }
 

@@ -70,6 +70,8 @@ class TrainingRun {
   readonly #gradients: Plan;
   readonly #optimizer: BoundOptimizer;
   readonly #evaluator: Evaluator;
+  /** The weights that evaluations see, where the optimiser averages; else those that are trained. */
+  readonly #evaluated: State;
   readonly #order: BatchOrder;
   readonly #early: EarlyStopping;
 
@@ -118,7 +120,10 @@ class TrainingRun {
 
     this.#gradients = own(device.createPlan(training.compile(), this.#state));
     this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
-    this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#state)), {
+    this.#evaluated =
+      this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));
+    fillConstants(this.#evaluated, [evaluation.graph]);
+    this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#evaluated)), {
       windows: validation,
       rows: evenlySpaced(validation.length, options.maxValidationWindows),
       batch: Math.min(batch, validation.length),
@@ -128,7 +133,7 @@ class TrainingRun {
     });
     this.#order = new BatchOrder(train, { batch, seed });
     this.#early = new EarlyStopping(options);
-    this.#best = readParameters(this.#state, this.#parameters);
+    this.#best = this.#weights();
 
     const targets = () => this.#classes.map(() => new Int32Array(batch));
     this.#x = [
@@ -215,6 +220,7 @@ class TrainingRun {
   async #evaluate(): Promise<void> {
     const { signal, onProgress } = this.#options;
     this.#clock.evaluationBegins();
+    if (this.#evaluated !== this.#state) fillParameters(this.#evaluated, this.#parameters, this.#weights());
     let stopped = false;
     const measured = await this.#evaluator
       .run((fraction) => {
@@ -234,12 +240,21 @@ class TrainingRun {
     if (!Number.isFinite(measured.loss)) throw this.#numericError(this.#step, measured.loss);
     const trainLoss = meanLossSince(this.#history, this.#evaluatedStep);
     const best = this.#early.observe(this.#step, measured.loss);
-    if (best) this.#best = readParameters(this.#state, this.#parameters);
+    if (best) this.#best = this.#weights();
     this.#evaluatedStep = this.#step;
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
     this.#log?.write({ event: 'evaluation', ...record });
     await this.#log?.flush();
+  }
+
+  /** The weights after this step: averages, where the optimiser has them. */
+  #weights(): Map<string, Float32Array> {
+    const weights = readParameters(this.#state, this.#parameters);
+    const average = this.#optimizer.averageAfter?.(this.#step);
+    if (average === undefined) return weights;
+    for (const { name } of this.#trained) this.#state.get(average(name), weights.get(name));
+    return weights;
   }
 
   async #finish(): Promise<TrainResult> {

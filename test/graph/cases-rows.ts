@@ -1,6 +1,6 @@
 /** Rows of the operations that work on whole rows or columns: norms, losses, selections, reductions. */
 import {
-  clipCoefficient,
+  clipNorm,
   concat,
   layerNorm,
   relu,
@@ -173,17 +173,17 @@ function clips(): OperationCase[] {
     [
       [1, [4]],
       [5, [0.25]],
-      [3, [1e-20, 0]],
+      [3, [1e-15, 0]],
       [2, [Number.NaN, 1]],
       [40, [1, 2, 3]],
     ] as [number, number[]][]
   ).flatMap(([count, values]) =>
     [1, 100, 0, -1].map(
       (maxNorm): OperationCase => ({
-        operation: 'clip_coefficient',
-        name: `${count} parts of ${values.join(', ')}, maxNorm ${maxNorm}`,
-        inputs: Array.from({ length: count }, (_, i) => ({ shape: [1], values: [values[i % values.length]] })),
-        apply: (squares) => Object.values(clipCoefficient(squares, maxNorm)),
+        operation: 'clip_norm',
+        name: `${count} tensors of ${values.join(', ')}, maxNorm ${maxNorm}`,
+        inputs: Array.from({ length: count }, (_, i) => ({ shape: [1 + i, 3], values })),
+        apply: (gradients) => Object.values(clipNorm(gradients, maxNorm)),
         differentiable: false,
       }),
     ),

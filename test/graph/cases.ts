@@ -11,8 +11,16 @@ import { SEQUENCE_CASES } from './cases-sequence.js';
 
 export { type CaseInput, caseGraph, type OperationCase, size } from './case.js';
 
-/** adamw works in place in states: operations.test.ts and models/native.test.ts have it. */
-export const TESTED_ELSEWHERE: ReadonlySet<string> = new Set(['adamw']);
+/** They work in place in states: kernels/optim.test.ts, operations.test.ts and models/native.test.ts have them. */
+export const TESTED_ELSEWHERE: ReadonlySet<string> = new Set([
+  'clamp_list',
+  'centre_list',
+  'update_adam',
+  'update_sgd',
+  'update_lamb',
+  'blend_list',
+  'ascend_list',
+]);
 
 export const CASES: readonly OperationCase[] = [
   ...MATRIX_CASES,

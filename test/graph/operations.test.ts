@@ -2,10 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { erf, erfc, normalCdf } from '../../src/graph/erf.js';
 import {
-  adamw,
   add,
   attention,
-  clipCoefficient,
+  clipNorm,
   concat,
   differentiate,
   dropout,
@@ -23,6 +22,7 @@ import {
   softmaxCrossEntropy,
   standardize,
   type Tensor,
+  updateAdam,
 } from '../../src/graph/index.js';
 
 /** Runs `build` on inputs given as [shape, data]. */
@@ -175,29 +175,22 @@ describe('known answers', () => {
     expect(y).toEqual([2, 3, -3, Number.NaN]);
   });
 
-  test('clip_coefficient: 3-4-5', () => {
+  test('clip_norm: 3-4-5', () => {
     const graph = new Graph();
-    const { coefficient, norm } = clipCoefficient([graph.input('a', [1]), graph.input('b', [1])], 1);
+    const { coefficient, norm } = clipNorm([graph.input('a', [1]), graph.input('b', [2])], 1);
     graph.output('coefficient', coefficient);
     graph.output('norm', norm);
-    const { outputs } = interpret(graph, { inputs: { a: [9], b: [16] } });
+    const { outputs } = interpret(graph, { inputs: { a: [3], b: [0, -4] } });
     expect(outputs.norm.data[0]).toBe(5);
     expect(outputs.coefficient.data[0]).toBeCloseTo(1 / 5, 6);
   });
 
-  test('adamw: the first step moves by lr against the sign of the gradient, after decay', () => {
+  test('update_adam: the first step moves by lr against the sign of the gradient, after decay', () => {
     const graph = new Graph();
     const [param, m, v] = ['param', 'm', 'v'].map((name) => graph.state(name, [2]));
-    const operands = {
-      param,
-      m,
-      v,
-      grad: graph.input('grad', [2]),
-      hyper: graph.input('hyper', [8]),
-      coefficient: graph.input('c', [1]),
-    };
-    adamw(operands, { weightDecay: 0.5 });
-    const hyper = [0.1, 0.9, 0.999, 0, 1 - 0.9, 1 - 0.999, 0, 0];
+    const hyper = [0.1, 0.9, 0.999, 0, 1 - 0.9, 1 - 0.999, 0.5, 0];
+    const tensors = [[param, graph.input('grad', [2]), m, v]];
+    updateAdam(tensors, graph.input('hyper', [1, 8]), graph.input('c', [1]));
     const { updates } = interpret(graph, {
       inputs: { grad: [4, -8], hyper, c: [0.5] },
       state: { param: [1, -1], m: [0, 0], v: [0, 0] },

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/graph/operation.js';
-import { clipCoefficientOperation } from '../../src/graph/ops/clip-coefficient.js';
 import { sumRowsOperation } from '../../src/graph/ops/sum-rows.js';
 import { sumSquaresOperation } from '../../src/graph/ops/sum-squares.js';
 import { runStep, sameBits } from './one-step.js';
@@ -70,25 +69,5 @@ describe('sum_squares', () => {
     const call = { kernel: 'sum_squares', inputs: [drawn([700_001], 1)], outputs: [{ shape: [1] }] };
     const one = runStep(call, { threads: 1 })[0];
     for (const threads of [2, 5]) expect(sameBits(runStep(call, { threads })[0], one)).toBe(true);
-  });
-});
-
-describe('clip_coefficient', () => {
-  it.each([
-    [[4], 1],
-    [[4], 10],
-    [[4], 0],
-    [[4], -1],
-    [[0.25, 0.5, 9], 1],
-    [[0], 1],
-    [[Number.NaN, 1], 1],
-    [[Number.POSITIVE_INFINITY], 1],
-    [Array.from({ length: 60 }, (_, i) => i / 7), 0.5],
-  ])('is the definition for %j, maxNorm %d', (squares, maxNorm) => {
-    againstDefinition(
-      op(clipCoefficientOperation),
-      squares.map((s) => f32([1], [s])),
-      { attrs: { maxNorm }, bound: (_, want) => 2e-7 * want },
-    );
   });
 });

@@ -1,15 +1,14 @@
 /** The whole model on the native engine against the float64 interpreter: prediction, gradients and the weight update. */
 import { describe, expect, test } from 'vitest';
 import {
-  adamw,
-  clipCoefficient,
+  clipNorm,
   differentiate,
   fuseLinear,
   Graph,
   interpret,
   readRowsOnly,
   softmaxCrossEntropy,
-  sumSquares,
+  updateAdam,
 } from '../../src/graph/index.js';
 import { PricePredictor } from '../../src/models/index.js';
 import { nativeAvailable, runtimeInfo, setThreads } from '../../src/native/index.js';
@@ -90,26 +89,26 @@ describe.each(isas)('PricePredictor on %s', (isa) => {
 
   test('clips and updates as the interpreter does', () => {
     const graph = new Graph();
-    const hyper = graph.input('hyper', [8]);
     const parameters = model.parameters().map(({ name, shape, decay }, i) => {
-      const [param, grad, m, v] = ['', 'grad/', 'm/', 'v/'].map((prefix) => graph.state(prefix + name, shape));
-      return { param, grad, m, v, decay, size: param.shape.reduce((a, b) => a * b, 1), name, seed: i };
+      const tensors = ['', 'grad/', 'm/', 'v/'].map((prefix) => graph.state(prefix + name, shape));
+      return { tensors, decay, size: shape.reduce((a, b) => a * b, 1), name, seed: i };
     });
-    const { coefficient, norm } = clipCoefficient(
-      parameters.map(({ grad }) => sumSquares(grad)),
+    const tensors = parameters.map((parameter) => parameter.tensors);
+    const hyper = graph.input('hyper', [tensors.length, 8]);
+    const { coefficient, norm } = clipNorm(
+      tensors.map(([, grad]) => grad),
       1,
     );
     graph.output('norm', norm);
-    for (const { param, grad, m, v, decay } of parameters) {
-      adamw({ param, grad, m, v, hyper, coefficient }, { weightDecay: decay ? 0.01 : 0 });
-    }
+    updateAdam(tensors, hyper, coefficient);
     const state: Record<string, ArrayLike<number>> = { ...weights };
     for (const { name, size, seed } of parameters) {
       state[`grad/${name}`] = fill('normal', size, seed);
       state[`m/${name}`] = fill('normal', size, seed + 100);
       state[`v/${name}`] = fill('uniform', size, seed + 200);
     }
-    const given = { inputs: { hyper: [1e-3, 0.9, 0.999, 1e-8, 1 - 0.9 ** 3, 1 - 0.999 ** 3, 0, 0] }, state };
+    const row = (decay: boolean) => [1e-3, 0.9, 0.999, 1e-8, 1 - 0.9 ** 3, 1 - 0.999 ** 3, decay ? 0.01 : 0, 0];
+    const given = { inputs: { hyper: parameters.flatMap(({ decay }) => row(decay)) }, state };
     const expected = interpret(graph, given);
     const { outputs, updates } = runNative(graph, given, { isa });
     expect(relativeError(outputs.norm, expected.outputs.norm.data)).toBeLessThan(1e-6);

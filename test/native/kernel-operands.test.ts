@@ -70,15 +70,41 @@ calls.set('quantise_rows', [
     ],
   },
 ]);
-calls.set('adamw', [
-  {
-    kernel: 'adamw',
-    inputs: [0, 1, 2, 3, 4, 5],
-    outputs: [0, 2, 3],
-    attrs: { weightDecay: 0.01 },
-    operands: [[33], [33], [33], [33], [8], [1]].map((shape) => ({ dtype: 'f32', shape })),
-  },
-]);
+/** A list step: `each` operands of two tensors, of which those in `stored` are changed in place, then `shared` operands. */
+function listCall(
+  kernel: string,
+  { each = 1, stored = [0], shared = [], extra = 0, attrs = {} }: Partial<ListCall>,
+): void {
+  const lists = [[33], [5, 7]].flatMap((shape) => Array.from({ length: each }, () => shape));
+  const shapes = [...lists, ...shared, ...Array.from({ length: extra }, () => [1])];
+  const inputs = shapes.slice(0, shapes.length - extra).map((_, i) => i);
+  calls.set(kernel, [
+    {
+      kernel,
+      inputs,
+      outputs: [
+        ...[0, 1].flatMap((t) => stored.map((k) => t * each + k)),
+        ...Array.from({ length: extra }, (_, i) => inputs.length + i),
+      ],
+      attrs,
+      operands: shapes.map((shape) => ({ dtype: 'f32', shape: [...shape] })),
+    },
+  ]);
+}
+interface ListCall {
+  each: number;
+  stored: number[];
+  shared: number[][];
+  extra: number;
+  attrs: PlanStep['attrs'];
+}
+listCall('update_adam', { each: 4, stored: [0, 2, 3], shared: [[2, 8], [1]] });
+listCall('update_lamb', { each: 4, stored: [0, 2, 3], shared: [[2, 8], [1]] });
+listCall('update_sgd', { each: 3, stored: [0, 2], shared: [[2, 8], [1]] });
+listCall('clamp_list', { attrs: { limit: 0.5 } });
+listCall('centre_list', {});
+listCall('blend_list', { each: 2, shared: [[2]] });
+listCall('ascend_list', { each: 2, shared: [[2]], extra: 1, attrs: { rho: 0.05, eta: 0.01 } });
 
 type Fault = (call: Call, pick: (n: number) => number) => void;
 

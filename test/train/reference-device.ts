@@ -1,27 +1,34 @@
 import { OPERATIONS } from '../../src/graph/index.js';
 import type { Device, Plan, State } from '../../src/native/index.js';
-import type { PlanSpec, PlanTensor, StateSpec, TypedArray } from '../../src/native/plan-spec.js';
+import type { DType, PlanSpec, PlanTensor, StateSpec, TypedArray } from '../../src/native/plan-spec.js';
 
 /**
  * The Device seam in plain TypeScript: plans run step by step over a real arena, each step by the float64 definition of its
- * operation, rounded to the tensor's dtype. Slow, and an oracle for backends and for the memory plan.
+ * operation, rounded to the tensor's dtype (f32 not, if `precise`). Slow, and an oracle for backends and for the memory plan.
  */
-export function referenceDevice(): Device {
+export function referenceDevice({ precise = false } = {}): Device {
+  const arrays = precise ? PRECISE : ARRAYS;
   return {
     name: 'reference',
-    createState: (specs) => new ReferenceState(specs),
-    createPlan: (spec, state) => new ReferencePlan(spec, state as ReferenceState),
+    createState: (specs) => new ReferenceState(specs, arrays),
+    createPlan: (spec, state) => new ReferencePlan(spec, state as ReferenceState, arrays),
   };
 }
 
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+type Arrays = Record<DType, new (buffer: number | ArrayBuffer, offset?: number, length?: number) => TypedArray>;
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as unknown as Arrays;
+/** Nothing is rounded: float64 in memory too. */
+const PRECISE = { ...ARRAYS, f32: Float64Array } as unknown as Arrays;
 const count = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 class ReferenceState implements State {
   readonly buffers = new Map<string, TypedArray>();
 
-  constructor(readonly specs: StateSpec[]) {
-    for (const { name, dtype, shape } of specs) this.buffers.set(name, new ARRAYS[dtype](count(shape)));
+  constructor(
+    readonly specs: StateSpec[],
+    arrays: Arrays,
+  ) {
+    for (const { name, dtype, shape } of specs) this.buffers.set(name, new arrays[dtype](count(shape)));
   }
 
   get bytes(): number {
@@ -30,7 +37,8 @@ class ReferenceState implements State {
 
   set(name: string, data: TypedArray): void {
     const buffer = this.#buffer(name);
-    if (data.length !== buffer.length || data.constructor !== buffer.constructor)
+    const kind = buffer.constructor as unknown;
+    if (data.length !== buffer.length || (data.constructor !== kind && kind !== Float64Array))
       throw new Error(`wrong data for '${name}'`);
     buffer.set(data as never);
   }
@@ -56,10 +64,13 @@ class ReferencePlan implements Plan {
   constructor(
     readonly spec: PlanSpec,
     state: ReferenceState,
+    arrays: Arrays,
   ) {
-    const arena = new ArrayBuffer(spec.arenaBytes);
+    // Twice the room: float64 elements lie at twice the offset.
+    const wide = arrays === PRECISE ? 2 : 1;
+    const arena = new ArrayBuffer(wide * spec.arenaBytes);
     this.#arrays = spec.tensors.map(({ name, dtype, shape, space, offset }) => {
-      if (space === 'arena') return new ARRAYS[dtype](arena, offset, count(shape));
+      if (space === 'arena') return new arrays[dtype](arena, wide * offset, count(shape));
       const buffer = state.buffers.get(name);
       if (buffer === undefined || buffer.length !== count(shape))
         throw new Error(`state '${name}' does not fit the plan`);

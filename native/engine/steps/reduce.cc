@@ -1,11 +1,7 @@
-// Steps sum_rows, sum_squares, clip_coefficient {maxNorm}: kernels/reduce/reduce.h has the formulas of the first two.
-//   sum_rows           x (…,N) → (N)
-//   sum_squares        x → (1)
-//   clip_coefficient   n × (1) → coefficient (1), norm (1): norm = √Σ, coefficient = min(1, maxNorm/(norm + 1e-6)), as
-//                      PyTorch's clip_grad_norm_; maxNorm ≤ 0: 1. A norm that is NaN gives NaN, an infinite one 0.
+// Steps sum_rows, sum_squares: kernels/reduce/reduce.h has the formulas.
+//   sum_rows      x (…,N) → (N)
+//   sum_squares   x → (1)
 #include "kernels/reduce/reduce.h"
-
-#include <cmath>
 
 #include "engine/step.h"
 #include "engine/steps/operands.h"
@@ -74,26 +70,6 @@ class SumSquares final : public Step {
   int64_t n_, chunks_;
 };
 
-class ClipCoefficient final : public Step {
- public:
-  ClipCoefficient(std::vector<const float*> squares, double max_norm, float* coefficient, float* norm)
-      : squares_(std::move(squares)), max_norm_(max_norm), coefficient_(coefficient), norm_(norm) {}
-
-  void run(RunContext&) override {
-    double sum = 0;
-    for (const float* s : squares_) sum += *s;
-    const double norm = std::sqrt(sum), limit = max_norm_ / (norm + 1e-6);
-    *norm_ = static_cast<float>(norm);
-    *coefficient_ = max_norm_ <= 0 ? 1.0f : limit > 1.0 ? 1.0f : static_cast<float>(limit);   // NaN stays NaN
-  }
-  double bytes() const override { return 4.0 * static_cast<double>(squares_.size() + 2); }
-
- private:
-  std::vector<const float*> squares_;
-  double max_norm_;
-  float *coefficient_, *norm_;
-};
-
 }  // namespace
 
 std::unique_ptr<Step> bind_sum_rows(BindContext& context) {
@@ -106,17 +82,6 @@ std::unique_ptr<Step> bind_sum_squares(BindContext& context) {
   expect_counts(context, 1, 1, 1);
   const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
   return std::make_unique<SumSquares>(context, x, expect(context.output(0), DType::f32, {1}, "sum"));
-}
-
-std::unique_ptr<Step> bind_clip_coefficient(BindContext& context) {
-  expect_counts(context, 1, SIZE_MAX, 2);
-  std::vector<const float*> squares;
-  for (size_t i = 0; i < context.input_count(); ++i) {
-    squares.push_back(expect(context.input(i), DType::f32, {1}, ("input " + std::to_string(i)).c_str()).as<float>());
-  }
-  float* coefficient = expect(context.output(0), DType::f32, {1}, "coefficient").as<float>();
-  float* norm = expect(context.output(1), DType::f32, {1}, "norm").as<float>();
-  return std::make_unique<ClipCoefficient>(std::move(squares), context.number("maxNorm"), coefficient, norm);
 }
 
 }  // namespace flashbook

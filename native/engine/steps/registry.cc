@@ -51,14 +51,20 @@ std::unique_ptr<Step> bind_layer_norm(BindContext&);
 std::unique_ptr<Step> bind_layer_norm_grad(BindContext&);
 
 // optim
-std::unique_ptr<Step> bind_adamw(BindContext&);
+std::unique_ptr<Step> bind_ascend_list(BindContext&);
+std::unique_ptr<Step> bind_blend_list(BindContext&);
+std::unique_ptr<Step> bind_centre_list(BindContext&);
+std::unique_ptr<Step> bind_clamp_list(BindContext&);
+std::unique_ptr<Step> bind_clip_norm(BindContext&);
+std::unique_ptr<Step> bind_update_adam(BindContext&);
+std::unique_ptr<Step> bind_update_lamb(BindContext&);
+std::unique_ptr<Step> bind_update_sgd(BindContext&);
 
 // qgemm
 std::unique_ptr<Step> bind_qlinear(BindContext&);
 std::unique_ptr<Step> bind_quantise_rows(BindContext&);
 
 // reduce
-std::unique_ptr<Step> bind_clip_coefficient(BindContext&);
 std::unique_ptr<Step> bind_sum_rows(BindContext&);
 std::unique_ptr<Step> bind_sum_squares(BindContext&);
 
@@ -127,16 +133,20 @@ constexpr Entry kEntries[] = {
     {"layer_norm_grad", bind_layer_norm_grad},
 
     // optim
-    {"adamw", bind_adamw},
-
-    // qgemm
+    {"ascend_list", bind_ascend_list},
+    {"blend_list", bind_blend_list},
+    {"centre_list", bind_centre_list},
+    {"clamp_list", bind_clamp_list},
+    {"clip_norm", bind_clip_norm},
+    {"update_adam", bind_update_adam},
+    {"update_lamb", bind_update_lamb},
+    {"update_sgd", bind_update_sgd},
 
     // qgemm
     {"qlinear", bind_qlinear},
     {"quantise_rows", bind_quantise_rows},
 
     // reduce
-    {"clip_coefficient", bind_clip_coefficient},
     {"sum_rows", bind_sum_rows},
     {"sum_squares", bind_sum_squares},
 

@@ -1,10 +1,13 @@
 /** Every operation by name: the list that plans, tests and the kernel registry agree on. */
 import type { Operation } from '../operation.js';
-import { adamwOperation } from './adamw.js';
 import { addOperation } from './add.js';
+import { ascendListOperation } from './ascend-list.js';
 import { attentionOperation } from './attention.js';
 import { attentionGradOperation } from './attention-grad.js';
-import { clipCoefficientOperation } from './clip-coefficient.js';
+import { blendListOperation } from './blend-list.js';
+import { centreListOperation } from './centre-list.js';
+import { clampListOperation } from './clamp-list.js';
+import { clipNormOperation } from './clip-norm.js';
 import { concatOperation } from './concat.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
@@ -44,6 +47,9 @@ import { sumSquaresOperation } from './sum-squares.js';
 import { tanhOperation } from './tanh.js';
 import { tanhGradOperation } from './tanh-grad.js';
 import { transposeOperation } from './transpose.js';
+import { updateAdamOperation } from './update-adam.js';
+import { updateLambOperation } from './update-lamb.js';
+import { updateSgdOperation } from './update-sgd.js';
 
 const ALL = [
   linearOperation,
@@ -75,8 +81,6 @@ const ALL = [
   softmaxCrossEntropyGradOperation,
   sumRowsOperation,
   sumSquaresOperation,
-  clipCoefficientOperation,
-  adamwOperation,
   leakyReluOperation,
   leakyReluGradOperation,
   tanhOperation,
@@ -90,6 +94,14 @@ const ALL = [
   huberGradOperation,
   pinballOperation,
   pinballGradOperation,
+  clipNormOperation,
+  clampListOperation,
+  centreListOperation,
+  updateAdamOperation,
+  updateSgdOperation,
+  updateLambOperation,
+  blendListOperation,
+  ascendListOperation,
 ] as unknown as readonly Operation[];
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));
