@@ -3,10 +3,13 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 namespace flashbook {
 
+enum class Isa : uint8_t;
 class Runner;
 
 struct AddonData {
@@ -16,6 +19,9 @@ struct AddonData {
 
 // An error with a `code`, which src/native turns into a FlashbookError of that code.
 Napi::Error coded_error(Napi::Env env, const char* code, const std::string& message);
+
+// The instruction set for a plan: the one that is asked for, else the default one. Throws a NATIVE error when there is no such.
+Isa chosen_isa(Napi::Env env, const Napi::Value& wanted);
 
 // One line each in addon.cc.
 void register_runtime(Napi::Env env, Napi::Object exports);

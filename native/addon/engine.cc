@@ -121,23 +121,6 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
   void Finalize(Napi::Env env) override { release(env); }
 
  private:
-  static Isa chosen_isa(Napi::Env env, const Napi::Value& wanted) {
-    if (!wanted.IsString()) {
-      std::string problem;
-      const Isa isa = default_isa(&problem);
-      if (!problem.empty()) throw coded_error(env, "NATIVE", problem);
-      return isa;
-    }
-    Isa isa;
-    const std::string name = wanted.As<Napi::String>().Utf8Value();
-    if (!parse_isa(name, &isa) || !isa_available(isa)) {
-      std::string list;
-      for (Isa available : available_isas()) list += (list.empty() ? "" : ", ") + std::string(isa_name(available));
-      throw coded_error(env, "NATIVE", "expected an instruction set that this machine has (" + list + ") for isa but received '" + name + "'");
-    }
-    return isa;
-  }
-
   Plan& plan(Napi::Env env) const {
     if (!plan_) throw coded_error(env, "DISPOSED", "the plan has been disposed");
     return *plan_;

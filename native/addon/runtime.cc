@@ -72,6 +72,23 @@ void set_threads(const Napi::CallbackInfo& call) {
 
 }  // namespace
 
+Isa chosen_isa(Napi::Env env, const Napi::Value& wanted) {
+  if (!wanted.IsString()) {
+    std::string problem;
+    const Isa isa = default_isa(&problem);
+    if (!problem.empty()) throw coded_error(env, "NATIVE", problem);
+    return isa;
+  }
+  Isa isa;
+  const std::string name = wanted.As<Napi::String>().Utf8Value();
+  if (!parse_isa(name, &isa) || !isa_available(isa)) {
+    std::string list;
+    for (Isa available : available_isas()) list += (list.empty() ? "" : ", ") + std::string(isa_name(available));
+    throw coded_error(env, "NATIVE", "expected an instruction set that this machine has (" + list + ") for isa but received '" + name + "'");
+  }
+  return isa;
+}
+
 void register_runtime(Napi::Env env, Napi::Object exports) {
   exports.Set("runtimeInfo", Napi::Function::New(env, runtime_info, "runtimeInfo"));
   exports.Set("setThreads", Napi::Function::New(env, set_threads, "setThreads"));

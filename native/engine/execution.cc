@@ -17,17 +17,17 @@ Execution::Execution() = default;
 Execution::~Execution() = default;
 
 bool Execution::run(const std::vector<std::unique_ptr<Step>>& steps, RunContext& context, const std::atomic<bool>& cancelled,
-                    std::vector<StepProfile>* profile) {
+                    std::vector<StepProfile>& profile, bool timed) {
   for (size_t i = 0; i < steps.size(); i++) {
     if (cancelled.load(std::memory_order_relaxed)) return false;
-    if (profile == nullptr) {
+    if (!timed) {
       steps[i]->run(context);
       continue;
     }
     const int64_t begin = now();
     steps[i]->run(context);
-    (*profile)[i].nanoseconds += now() - begin;
-    (*profile)[i].calls++;
+    profile[i].nanoseconds += now() - begin;
+    profile[i].calls++;
   }
   return !cancelled.load(std::memory_order_relaxed);
 }

@@ -24,10 +24,10 @@ class Execution {
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
 
-  // All steps in order; false when `cancelled` was set before the last of them. Adds to `profile`, one entry a step, unless
-  // it is null. What the steps write is there when this returns. Throws DeviceError when the device fails.
+  // All steps in order; false when `cancelled` was set before the last of them. `profile` has one entry a step; their times
+  // are added up when `timed`. What the steps write is there when this returns. Throws DeviceError when the device fails.
   bool run(const std::vector<std::unique_ptr<Step>>& steps, RunContext& context, const std::atomic<bool>& cancelled,
-           std::vector<StepProfile>* profile);
+           std::vector<StepProfile>& profile, bool timed);
 
  private:
   struct Device;   // what a backend keeps from one run to the next

@@ -206,7 +206,7 @@ bool Plan::run() {
   } else {
     shared.lock();
   }
-  return execution_.run(steps_, context, cancelled_, profiling ? &profile_ : nullptr);
+  return execution_.run(steps_, context, cancelled_, profile_, profiling);
 }
 
 int64_t Plan::packed_bytes() const {

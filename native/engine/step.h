@@ -2,7 +2,7 @@
 //
 // A plan step names a kernel. When a plan is created, the factory registered under that name checks every operand and
 // attribute and returns a bound Step: plain pointers and sizes, nothing left to look up. Running a Step allocates
-// nothing and never throws.
+// nothing and, on the processor, never throws; on a device it enqueues, and throws a DeviceError when that fails.
 #pragma once
 
 #include <cstddef>

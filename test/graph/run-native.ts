@@ -1,5 +1,5 @@
 import { compilePlan, constants, type Graph, type Pass, stateSpecs, type Value } from '../../src/graph/index.js';
-import { cpu, type Isa, type TypedArray } from '../../src/native/index.js';
+import { cpu, type Device, type Isa, type TypedArray } from '../../src/native/index.js';
 
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
 
@@ -15,10 +15,14 @@ export function runNative(
     inputs = {},
     state = {},
   }: { inputs?: Record<string, ArrayLike<number>>; state?: Record<string, ArrayLike<number>> },
-  { isa, passes, reuse }: { isa?: Isa; passes?: readonly Pass[]; reuse?: boolean } = {},
+  {
+    isa,
+    passes,
+    reuse,
+    device = cpu(),
+  }: { isa?: Isa; passes?: readonly Pass[]; reuse?: boolean; device?: Device } = {},
 ): NativeRun {
   const spec = compilePlan(graph, { passes, reuse });
-  const device = cpu();
   using buffers = device.createState(stateSpecs(graph));
   for (const [name, data] of constants(graph)) buffers.set(name, data);
   for (const { name, dtype } of buffers.specs) {
