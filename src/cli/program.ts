@@ -5,6 +5,7 @@ import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
 import { predictCommand } from './predict.js';
 import { runCommand } from './run.js';
+import { scheduleCommand } from './schedule.js';
 
 /** The command line, a file a command. Throws on misuse instead of ending the process, so that tests can call it. */
 export function program(): Command {
@@ -25,9 +26,17 @@ Examples:
   flashbook predict runs/latest/model.int8.fbk --data GOOG_10.zip --out predictions.csv
   flashbook inspect runs/latest/model.fbk             what is in an artefact
   flashbook features --data GOOG_10.zip --out features.parquet
+  flashbook schedule cosine_with_restarts --warmup-steps 1000 --min-learning-rate 1e-6 --out schedule.svg
   flashbook doctor                                    what this machine offers, and what to mend`,
     );
-  for (const command of [runCommand(), predictCommand(), inspectCommand(), featuresCommand(), doctorCommand()]) {
+  for (const command of [
+    runCommand(),
+    predictCommand(),
+    inspectCommand(),
+    featuresCommand(),
+    scheduleCommand(),
+    doctorCommand(),
+  ]) {
     root.addCommand(command.copyInheritedSettings(root));
   }
   return root;

@@ -1,6 +1,26 @@
 /** Optimisers and learning-rate schedules. */
 export { type AdamOptions, type AdamWOptions, adam, adamW } from './adam.js';
 export { type EmaOptions, ema, type SwaOptions, swa } from './averaging.js';
+export {
+  type CosineRestartsOptions,
+  cosineRestarts,
+  type SnapshotCyclesOptions,
+  snapshotCycles,
+  swaTail,
+  type TriangularOptions,
+  triangular,
+} from './cyclic-schedules.js';
+export {
+  constant,
+  type InverseSqrtOptions,
+  inverseSqrt,
+  type OneCycleOptions,
+  oneCycle,
+  type StepsOptions,
+  steps,
+  type WarmupCosineOptions,
+  warmupCosine,
+} from './falling-schedules.js';
 export { centralised, clippedByValue } from './gradients.js';
 export { layerwiseRates, type ParameterGroup } from './groups.js';
 export { type LambOptions, lamb } from './lamb.js';
@@ -14,6 +34,8 @@ export {
   type StepContext,
   type StepReport,
 } from './optimizer.js';
+export { type ReduceOnPlateauOptions, reduceOnPlateau } from './plateau-schedule.js';
 export { type SamOptions, sam } from './sam.js';
-export { constant, type Schedule, type WarmupCosineOptions, warmupCosine } from './schedules.js';
+export type { Schedule, ScheduleRun, ScheduleValue } from './schedule.js';
+export { SCHEDULES, type ScheduleSettings, scheduleFrom, scheduleName } from './schedule-by-name.js';
 export { type SgdOptions, sgd } from './sgd.js';

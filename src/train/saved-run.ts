@@ -17,6 +17,8 @@ export interface RunProgress {
   /** The step of the last evaluation. */
   evaluatedStep: number;
   early: EarlyStoppingState;
+  /** What the schedule remembers, where it goes by evaluations. */
+  schedule?: unknown;
   history: History;
   /** Wall time until now. */
   seconds: number;

@@ -1,7 +1,7 @@
 import { FlashbookError } from '../core/errors.js';
 import { constants, stateSpecs } from '../graph/index.js';
 import type { Plan, State } from '../native/index.js';
-import { type BoundOptimizer, gradientName, type OptimizerParameter } from '../optim/index.js';
+import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
 import type { Configuration } from './configuration.js';
 import { EarlyStopping } from './early-stopping.js';
 import { Evaluator } from './evaluate.js';
@@ -73,6 +73,7 @@ class TrainingRun {
   /** The weights that evaluations see, where the optimiser averages; else those that are trained. */
   readonly #evaluated: State;
   readonly #order: BatchOrder;
+  readonly #schedule: { at(step: number): number } & Partial<ScheduleRun>;
   readonly #early: EarlyStopping;
 
   // Two sets of batch buffers: one is being filled while the other's step runs.
@@ -131,6 +132,7 @@ class TrainingRun {
       labelSmoothing: options.labelSmoothing,
       horizonWeights: options.horizonWeights,
     });
+    this.#schedule = options.schedule.follow?.() ?? options.schedule;
     this.#order = new BatchOrder(train, { batch, seed });
     this.#early = new EarlyStopping(options);
     this.#best = this.#weights();
@@ -167,7 +169,7 @@ class TrainingRun {
   }
 
   async #makeStep(): Promise<void> {
-    const { steps, schedule, onProgress } = this.#options;
+    const { steps, onProgress } = this.#options;
     const step = this.#step + 1;
     const x = this.#x[step % 2];
     const targets = this.#targets[step % 2];
@@ -184,7 +186,7 @@ class TrainingRun {
     const loss = this.#loss[0];
     if (!Number.isFinite(loss)) throw this.#numericError(step, loss);
 
-    const learningRate = schedule.at(step);
+    const learningRate = this.#schedule.at(step);
     const { gradientNorm } = await this.#optimizer.step({
       step,
       learningRate,
@@ -241,6 +243,7 @@ class TrainingRun {
     const trainLoss = meanLossSince(this.#history, this.#evaluatedStep);
     const best = this.#early.observe(this.#step, measured.loss);
     if (best) this.#best = this.#weights();
+    this.#schedule.observe?.(measured.loss);
     this.#evaluatedStep = this.#step;
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
@@ -303,6 +306,7 @@ class TrainingRun {
         step: this.#step,
         evaluatedStep: this.#evaluatedStep,
         early: this.#early.snapshot(),
+        schedule: this.#schedule.snapshot?.(),
         history: this.#history,
         seconds: this.#seconds(),
       },
@@ -323,6 +327,7 @@ class TrainingRun {
     const { progress, best } = saved;
     this.#best = best;
     this.#early.restore(progress.early);
+    this.#schedule.restore?.(progress.schedule);
     this.#history = progress.history;
     this.#step = progress.step;
     this.#evaluatedStep = progress.evaluatedStep;

@@ -31,9 +31,9 @@ const CONFIG: TopLevelSpec['config'] = {
   range: { category: PALETTE },
 };
 
-type Values = Record<string, string | number | null>[];
+export type Values = Record<string, string | number | null>[];
 
-function chart(id: string, title: string, caption: string, values: Values, spec: object): Chart {
+export function chart(id: string, title: string, caption: string, values: Values, spec: object): Chart {
   return { id, title, caption, spec: { config: CONFIG, data: { values }, ...spec } as TopLevelSpec };
 }
 
