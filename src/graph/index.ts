@@ -17,6 +17,7 @@
  * to write one. For training: build, readRowsOnly(g, { throughDropout: true }), differentiate, compilePlan.
  */
 export { type Block, placeBlocks } from './arena.js';
+export { type Precision, roundBf16 } from './bf16.js';
 export { differentiate } from './differentiate.js';
 export {
   constants,

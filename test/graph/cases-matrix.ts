@@ -17,6 +17,14 @@ function linears(): OperationCase[] {
     [[1, 100], 128, 384],
   ];
   for (const [leading, k, n] of sizes) {
+    rows.push({
+      operation: 'linear',
+      name: `(${leading.join(', ')}) × ${k} → ${n} gelu bias and residual, bf16`,
+      inputs: [{ shape: [...leading, k] }, { shape: [n, k] }, { shape: [n] }, { shape: [...leading, n] }],
+      apply: ([x, w, bias, residual]) => [linear(x, w, bias, { activation: 'gelu', residual, precision: 'bf16' })],
+      differentiable: false,
+      ulps: 8 + Math.sqrt(k),
+    });
     for (const activation of ['none', 'relu', 'gelu'] as const) {
       for (const extras of ['', 'bias', 'bias and residual', 'residual']) {
         if (size(leading) * k * n > 100_000 && extras !== 'bias and residual') continue;
@@ -120,15 +128,17 @@ function matmuls(): OperationCase[] {
   ];
   return sizes.flatMap(([m, k, n]) =>
     [false, true].flatMap((transA) =>
-      [false, true].map(
-        (transB): OperationCase => ({
-          operation: 'matmul',
-          name: `${m} × ${k} × ${n}${transA ? ' aᵀ' : ''}${transB ? ' bᵀ' : ''}`,
-          inputs: [{ shape: transA ? [k, m] : [m, k] }, { shape: transB ? [n, k] : [k, n] }],
-          apply: ([a, b]) => [matmul(a, b, { transA, transB })],
-          differentiable: m * k * n <= 1100,
-          ulps: 8 + Math.sqrt(k),
-        }),
+      [false, true].flatMap((transB) =>
+        (['f32', 'bf16'] as const).map(
+          (precision): OperationCase => ({
+            operation: 'matmul',
+            name: `${m} × ${k} × ${n}${transA ? ' aᵀ' : ''}${transB ? ' bᵀ' : ''} ${precision}`,
+            inputs: [{ shape: transA ? [k, m] : [m, k] }, { shape: transB ? [n, k] : [k, n] }],
+            apply: ([a, b]) => [matmul(a, b, { transA, transB, precision })],
+            differentiable: m * k * n <= 1100 && precision === 'f32',
+            ulps: 8 + Math.sqrt(k),
+          }),
+        ),
       ),
     ),
   );

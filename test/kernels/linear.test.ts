@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
-import { runtimeInfo } from '../../src/native/index.js';
-import { type Activation, activate, dotBound, firstOutside, normals, product, ROUNDOFF } from './matrix.js';
+import type { Precision } from '../../src/graph/index.js';
+import {
+  type Activation,
+  activate,
+  dotBound,
+  firstOutside,
+  normals,
+  product,
+  ROUNDOFF,
+  rounded,
+  SETS_AND_PRECISIONS,
+} from './matrix.js';
 import { runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
 
 interface Layer {
@@ -13,14 +23,17 @@ interface Layer {
   bias?: Float32Array;
   residual?: Float32Array;
   activation: Activation;
+  precision: Precision;
 }
 
-function layer(
-  m: number,
-  n: number,
-  k: number,
-  variant: { activation?: Activation; bias?: boolean; residual?: boolean } = {},
-): Layer {
+interface Variant {
+  activation?: Activation;
+  bias?: boolean;
+  residual?: boolean;
+  precision?: Precision;
+}
+
+function layer(m: number, n: number, k: number, variant: Variant = {}): Layer {
   const random = new Random(m * 1_000_003 + n * 1009 + k);
   return {
     m,
@@ -31,10 +44,11 @@ function layer(
     bias: variant.bias ? normals(random, n) : undefined,
     residual: variant.residual ? normals(random, m * n) : undefined,
     activation: variant.activation ?? 'none',
+    precision: variant.precision ?? 'f32',
   };
 }
 
-function callOf({ m, n, k, x, w, bias, residual, activation }: Layer): StepCall {
+function callOf({ m, n, k, x, w, bias, residual, activation, precision }: Layer): StepCall {
   return {
     kernel: 'linear',
     inputs: [
@@ -44,14 +58,22 @@ function callOf({ m, n, k, x, w, bias, residual, activation }: Layer): StepCall 
       residual ? { shape: [m, n], data: residual } : null,
     ],
     outputs: [{ shape: [m, n] }],
-    attrs: { activation },
+    attrs: { activation, precision },
   };
 }
 
 const run = (l: Layer, options: StepOptions): Float32Array => runStep(callOf(l), options)[0] as Float32Array;
 
 function complaint(l: Layer, options: StepOptions): string | undefined {
-  const { value, magnitude } = product(l.x, l.w, l.m, l.n, l.k, false, true);
+  const { value, magnitude } = product(
+    rounded(l.x, l.precision),
+    rounded(l.w, l.precision),
+    l.m,
+    l.n,
+    l.k,
+    false,
+    true,
+  );
   const bounds = new Float64Array(value.length);
   const want = value.map((sum, i) => {
     const bias = l.bias?.[i % l.n] ?? 0;
@@ -65,7 +87,7 @@ function complaint(l: Layer, options: StepOptions): string | undefined {
   return firstOutside(run(l, options), want, (i) => bounds[i]);
 }
 
-describe.each(runtimeInfo().available)('linear on %s', (isa) => {
+describe.each(SETS_AND_PRECISIONS)('linear on $isa in $precision', ({ isa, precision }) => {
   it('agrees with float64 for every size from 1 to 67 in each dimension', () => {
     const random = new Random(1);
     for (let size = 1; size <= 67; size++) {
@@ -74,7 +96,7 @@ describe.each(runtimeInfo().available)('linear on %s', (isa) => {
         [1 + random.below(67), size, 1 + random.below(67)],
         [1 + random.below(67), 1 + random.below(67), size],
       ]) {
-        const l = layer(m, n, k, { bias: size % 2 === 0, residual: size % 3 === 0 });
+        const l = layer(m, n, k, { bias: size % 2 === 0, residual: size % 3 === 0, precision });
         expect(complaint(l, { isa, frozen: size % 2 === 1 }), `${m}×${n}×${k}`).toBeUndefined();
       }
     }
@@ -95,14 +117,14 @@ describe.each(runtimeInfo().available)('linear on %s', (isa) => {
     [129, 48, 600],
   ])('agrees at tile and chunk borders: %i×%i×%i', (m, n, k) => {
     for (const frozen of [false, true]) {
-      expect(complaint(layer(m, n, k, { bias: true }), { isa, frozen }), `frozen ${frozen}`).toBeUndefined();
+      expect(complaint(layer(m, n, k, { bias: true, precision }), { isa, frozen }), `frozen ${frozen}`).toBeUndefined();
     }
   });
 
   it.each(['none', 'relu', 'gelu'] as const)('fuses bias, %s and residual', (activation) => {
     for (const bias of [false, true]) {
       for (const residual of [false, true]) {
-        const l = layer(33, 45, 300, { activation, bias, residual });
+        const l = layer(33, 45, 300, { activation, bias, residual, precision });
         expect(complaint(l, { isa }), `bias ${bias}, residual ${residual}`).toBeUndefined();
       }
     }
@@ -115,7 +137,7 @@ describe.each(runtimeInfo().available)('linear on %s', (isa) => {
       [5, 1030, 520],
       [64, 64, 128],
     ]) {
-      const l = layer(m, n, k, { activation: 'gelu', bias: true, residual: true });
+      const l = layer(m, n, k, { activation: 'gelu', bias: true, residual: true, precision });
       const one = run(l, { isa, threads: 1 });
       expect(sameBits(run(l, { isa, threads: 2 }), one), 'two threads').toBe(true);
       expect(sameBits(run(l, { isa, threads: 5 }), one), 'five threads').toBe(true);
@@ -136,7 +158,7 @@ describe.each(runtimeInfo().available)('linear on %s', (isa) => {
 
   it('lets NaN and infinity through to their row, their column and nowhere else', () => {
     for (const activation of ['none', 'relu', 'gelu'] as const) {
-      const l = layer(37, 35, 40, { activation, bias: true });
+      const l = layer(37, 35, 40, { activation, bias: true, precision });
       l.x[5 * 40 + 7] = Number.NaN;
       l.x[20 * 40 + 39] = Number.POSITIVE_INFINITY;
       l.w[33 * 40 + 1] = Number.NaN;
@@ -171,6 +193,7 @@ describe('linear', () => {
     expect(wrong((c) => Object.assign(c.inputs[3] as object, { shape: [5, 6] }))).toThrow(/for residual/);
     expect(wrong((c) => Object.assign(c.outputs[0], { shape: [5, 6] }))).toThrow(/expected f32 \(6, 5\) for y/);
     expect(wrong((c) => Object.assign(c, { attrs: { activation: 'tanh' } }))).toThrow(/activation but received 'tanh'/);
+    expect(wrong((c) => Object.assign(c, { attrs: { precision: 'f16' } }))).toThrow(/precision but received 'f16'/);
     expect(wrong((c) => c.inputs.push(null))).toThrow(/expected 2 to 4 inputs but received 5/);
   });
 });

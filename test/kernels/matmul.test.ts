@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
-import { runtimeInfo } from '../../src/native/index.js';
-import { dotBound, firstOutside, normals, product } from './matrix.js';
+import type { Precision } from '../../src/graph/index.js';
+import { dotBound, firstOutside, normals, product, rounded, SETS_AND_PRECISIONS } from './matrix.js';
 import { runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
 
 const CASES = [
@@ -17,14 +17,15 @@ interface Matrices {
   k: number;
   a: Float32Array;
   b: Float32Array;
+  precision: Precision;
 }
 
-function matrices(m: number, n: number, k: number): Matrices {
+function matrices(m: number, n: number, k: number, precision: Precision = 'f32'): Matrices {
   const random = new Random(m * 1_000_003 + n * 1009 + k);
-  return { m, n, k, a: normals(random, m * k), b: normals(random, k * n) };
+  return { m, n, k, a: normals(random, m * k), b: normals(random, k * n), precision };
 }
 
-function callOf({ m, n, k, a, b }: Matrices, transA: boolean, transB: boolean, state = false): StepCall {
+function callOf({ m, n, k, a, b, precision }: Matrices, transA: boolean, transB: boolean, state = false): StepCall {
   return {
     kernel: 'matmul',
     inputs: [
@@ -32,7 +33,7 @@ function callOf({ m, n, k, a, b }: Matrices, transA: boolean, transB: boolean, s
       { shape: transB ? [n, k] : [k, n], data: b, state },
     ],
     outputs: [{ shape: [m, n] }],
-    attrs: { transA, transB },
+    attrs: { transA, transB, precision },
   };
 }
 
@@ -43,12 +44,20 @@ function complaint(
   options: StepOptions,
   state = false,
 ): string | undefined {
-  const { value, magnitude } = product(x.a, x.b, x.m, x.n, x.k, transA, transB);
+  const { value, magnitude } = product(
+    rounded(x.a, x.precision),
+    rounded(x.b, x.precision),
+    x.m,
+    x.n,
+    x.k,
+    transA,
+    transB,
+  );
   const got = runStep(callOf(x, transA, transB, state), options)[0];
   return firstOutside(got, value, (i) => dotBound(x.k, magnitude[i]));
 }
 
-describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
+describe.each(SETS_AND_PRECISIONS)('matmul on $isa in $precision', ({ isa, precision }) => {
   it.each(CASES)('agrees with float64 over ragged sizes: transA $transA, transB $transB', ({ transA, transB }) => {
     const random = new Random(2);
     for (let size = 1; size <= 67; size++) {
@@ -57,7 +66,7 @@ describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
         [1 + random.below(67), size, 1 + random.below(67)],
         [1 + random.below(67), 1 + random.below(67), size],
       ]) {
-        expect(complaint(matrices(m, n, k), transA, transB, { isa }), `${m}×${n}×${k}`).toBeUndefined();
+        expect(complaint(matrices(m, n, k, precision), transA, transB, { isa }), `${m}×${n}×${k}`).toBeUndefined();
       }
     }
   });
@@ -71,9 +80,12 @@ describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
       [1, 64, 300],
       [64, 1, 300],
     ]) {
-      expect(complaint(matrices(m, n, k), transA, transB, { isa, threads: 2 }), `${m}×${n}×${k}`).toBeUndefined();
       expect(
-        complaint(matrices(m, n, k), transA, transB, { isa, frozen: true }, true),
+        complaint(matrices(m, n, k, precision), transA, transB, { isa, threads: 2 }),
+        `${m}×${n}×${k}`,
+      ).toBeUndefined();
+      expect(
+        complaint(matrices(m, n, k, precision), transA, transB, { isa, frozen: true }, true),
         `${m}×${n}×${k} frozen`,
       ).toBeUndefined();
     }
@@ -87,7 +99,7 @@ describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
         [128, 128, 2048],
         [33, 1100, 300],
       ]) {
-        const call = callOf(matrices(m, n, k), transA, transB);
+        const call = callOf(matrices(m, n, k, precision), transA, transB);
         const [one] = runStep(call, { isa, threads: 1 });
         for (const threads of [2, 3, 8]) {
           expect(sameBits(runStep(call, { isa, threads })[0], one), `${m}×${n}×${k}, ${threads} threads`).toBe(true);
@@ -99,7 +111,7 @@ describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
   it.each(CASES)(
     'lets NaN and infinity through and no further: transA $transA, transB $transB',
     ({ transA, transB }) => {
-      const x = matrices(30, 36, 33);
+      const x = matrices(30, 36, 33, precision);
       x.a[17] = Number.NaN;
       x.a[600] = Number.NEGATIVE_INFINITY;
       x.b[35] = Number.POSITIVE_INFINITY;
@@ -110,15 +122,18 @@ describe.each(runtimeInfo().available)('matmul on %s', (isa) => {
 });
 
 describe('matmul', () => {
-  it('transposing operands in memory or by attribute is the same to the bit', () => {
-    const x = matrices(45, 50, 300);
-    const at = Float32Array.from(x.a, (_, i) => x.a[(i % x.m) * x.k + Math.floor(i / x.m)]);
-    const bt = Float32Array.from(x.b, (_, i) => x.b[(i % x.k) * x.n + Math.floor(i / x.k)]);
-    const [plain] = runStep(callOf(x, false, false));
-    expect(sameBits(runStep(callOf({ ...x, a: at }, true, false))[0], plain)).toBe(true);
-    expect(sameBits(runStep(callOf({ ...x, b: bt }, false, true))[0], plain)).toBe(true);
-    expect(sameBits(runStep(callOf({ ...x, a: at, b: bt }, true, true))[0], plain)).toBe(true);
-  });
+  it.each(['f32', 'bf16'] as const)(
+    'transposing operands in memory or by attribute is the same to the bit: %s',
+    (precision) => {
+      const x = matrices(45, 50, 300, precision);
+      const at = Float32Array.from(x.a, (_, i) => x.a[(i % x.m) * x.k + Math.floor(i / x.m)]);
+      const bt = Float32Array.from(x.b, (_, i) => x.b[(i % x.k) * x.n + Math.floor(i / x.k)]);
+      const [plain] = runStep(callOf(x, false, false));
+      expect(sameBits(runStep(callOf({ ...x, a: at }, true, false))[0], plain)).toBe(true);
+      expect(sameBits(runStep(callOf({ ...x, b: bt }, false, true))[0], plain)).toBe(true);
+      expect(sameBits(runStep(callOf({ ...x, a: at, b: bt }, true, true))[0], plain)).toBe(true);
+    },
+  );
 
   it('keeps leading dimensions of a and folds those of b', () => {
     const x = matrices(6, 5, 4);

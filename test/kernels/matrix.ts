@@ -1,6 +1,17 @@
 import type { Random } from '../../src/core/random.js';
+import { type Precision, roundBf16 } from '../../src/graph/index.js';
+import { type Isa, runtimeInfo } from '../../src/native/index.js';
 
 export type Activation = 'none' | 'relu' | 'gelu';
+
+/** Every instruction set with every precision of the operands. */
+export const SETS_AND_PRECISIONS: { isa: Isa; precision: Precision }[] = runtimeInfo().available.flatMap((isa) =>
+  (['f32', 'bf16'] as const).map((precision) => ({ isa, precision })),
+);
+
+/** An operand as the kernel multiplies it. */
+export const rounded = (x: Float32Array, precision: Precision): Float32Array =>
+  precision === 'bf16' ? x.map(roundBf16) : x;
 
 export function normals(random: Random, count: number, scale = 1): Float32Array {
   return Float32Array.from({ length: count }, () => random.normal() * scale);

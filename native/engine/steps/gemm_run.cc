@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/steps/split.h"
+#include "kernels/bgemm/bgemm.h"
 
 namespace flashbook {
 namespace {
@@ -18,28 +19,27 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Operand& b) {
   problem_ = problem;
-  kernels_ = &gemm_table(context.isa());
-  const int64_t floats = kernels_->packed_b_floats(problem.n, problem.k);
+  kernels_ = bf16_attribute(context) ? &bgemm_table(context.isa()) : &gemm_table(context.isa());
+  const int64_t b_bytes = kernels_->packed_b_bytes(problem.n, problem.k);
   packing_ = Packing::in_block;
-  if (floats == 0) {
+  if (b_bytes == 0) {
     packing_ = Packing::frozen;
   } else if (context.frozen() && b.is_state) {
     packing_ = Packing::frozen;
     const std::string layout = std::string(kernels_->layout) + (problem.b_col == 1 ? "" : ".transposed");
-    problem_.packed_b = static_cast<const float*>(
-        context.packed(b, layout, static_cast<size_t>(floats) * 4, [this](void* to) {
-          kernels_->pack_b(problem_, 0, problem_.n, static_cast<float*>(to));
-        }));
-  } else if (floats * 4 <= kMaxSharedBytes && problem.m > 8 * kernels_->tile_rows) {
+    problem_.packed_b = context.packed(b, layout, static_cast<size_t>(b_bytes), [this](void* to) {
+      kernels_->pack_b(problem_, 0, problem_.n, to);
+    });
+  } else if (b_bytes <= kMaxSharedBytes && problem.m > 8 * kernels_->tile_rows) {
     packing_ = Packing::shared;
-    packed_bytes_ = ceil_div(floats * 4, 64) * 64;
+    packed_bytes_ = ceil_div(b_bytes, 64) * 64;
   }
-  const double lanes = std::max(1.0, static_cast<double>(kernels_->tile_columns) / 2);
+  const double speed = static_cast<double>(kernels_->products_per_cycle);
   const double k = static_cast<double>(problem.k);
   grid_ = choose_grid(problem.m, problem.n, *kernels_, context.pool().threads(), [&](double m, double n) {
     const double copied_a = (problem.a_col == 1 ? 0.25 : 1.0) * m * k;
     const double copied_b = packing_ == Packing::in_block ? n * k : 0.0;
-    return m * n * k / lanes + kCopyCost * (copied_a + copied_b);
+    return m * n * k / speed + kCopyCost * (copied_a + copied_b);
   });
   gemm::Problem scratch_problem = problem_;
   if (packing_ == Packing::shared) scratch_problem.packed_b = problem_.b;   // any pointer: B will be packed by then
@@ -52,7 +52,7 @@ void GemmRun::run(RunContext& context) const {
   gemm::Problem problem = problem_;
   std::byte* scratch = context.workspace + packed_bytes_;
   if (packing_ == Packing::shared) {
-    float* packed = reinterpret_cast<float*>(context.workspace);
+    void* const packed = context.workspace;
     const int64_t columns = kernels_->tile_columns;
     const int64_t panels = ceil_div(problem.n, columns);
     const int64_t parts = problem.k * problem.n < kWorthSplitting ? 1 : std::min<int64_t>(panels, 4 * grid_.slots);
@@ -86,6 +86,13 @@ void expect_apart(const Operand& written, const Operand& read, const char* name)
   if (w < r + bytes(read) && r < w + bytes(written)) {
     throw BindError(std::string("the output must not share memory with ") + name);
   }
+}
+
+bool bf16_attribute(const BindContext& context) {
+  const std::string name = context.text("precision", "f32");
+  if (name == "f32") return false;
+  if (name == "bf16") return true;
+  throw BindError("expected one of 'f32', 'bf16' for attribute precision but received '" + name + "'");
 }
 
 gemm::Activation activation_attribute(const BindContext& context) {

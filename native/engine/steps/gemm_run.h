@@ -9,8 +9,8 @@ namespace flashbook {
 
 class GemmRun {
  public:
-  // Chooses kernels, packing and grid, and asks for workspace. `b` is the operand behind problem.b: in a frozen plan it is
-  // packed once if it is state.
+  // Chooses kernels by the attribute precision ('f32', 'bf16'), packing and grid, and asks for workspace. `b` is the operand
+  // behind problem.b: in a frozen plan it is packed once if it is state.
   void bind(BindContext& context, const gemm::Problem& problem, const Operand& b);
   void run(RunContext& context) const;
   double flops() const;
@@ -33,6 +33,9 @@ class GemmRun {
 
 // Throws a BindError where the memory of `written` touches that of `read`.
 void expect_apart(const Operand& written, const Operand& read, const char* name);
+
+// Whether the attribute precision asks for operands in bf16.
+bool bf16_attribute(const BindContext& context);
 
 // none, relu or gelu.
 gemm::Activation activation_attribute(const BindContext& context);

@@ -32,7 +32,7 @@ struct Problem {
   const float* bias = nullptr;         // may be absent
   const float* residual = nullptr;     // may be absent
   Activation activation = Activation::none;
-  const float* packed_b = nullptr;     // B in the table's panels, or null: then block() packs what it needs
+  const void* packed_b = nullptr;      // B in the table's panels, or null: then block() packs what it needs
 };
 
 // K is summed in chunks of equal length, at most 256, a multiple of 8. Depends on K alone.
@@ -49,10 +49,11 @@ struct GemmKernels {
   int64_t tile_rows;         // rows and columns of a full register tile
   int64_t tile_columns;
   int64_t block_columns;     // widest column range of a block whose share of B stays in L2
-  // Floats of all of B in panels; 0: this table reads B in place.
-  int64_t (*packed_b_floats)(int64_t n, int64_t k);
+  int64_t products_per_cycle;   // roughly, in full tiles: for the choice of a grid
+  // Bytes of all of B in panels; 0: this table reads B in place.
+  int64_t (*packed_b_bytes)(int64_t n, int64_t k);
   // Packs the columns n0 … n1 of B. n0 is a multiple of tile_columns, n1 too or n.
-  void (*pack_b)(const gemm::Problem& problem, int64_t n0, int64_t n1, float* packed);
+  void (*pack_b)(const gemm::Problem& problem, int64_t n0, int64_t n1, void* packed);
   // Bytes of scratch that block() needs for a range of `columns` columns.
   int64_t (*scratch_bytes)(const gemm::Problem& problem, int64_t columns);
   // Computes rows m0 … m1 of columns n0 … n1, single-threaded. n0 as for pack_b; m0 and m1 are free.

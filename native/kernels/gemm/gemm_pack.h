@@ -1,8 +1,10 @@
-// Packing for gemm.cc: B into panels, A into what a tile reads. Memory is read in its own order, many panels being written at
+// Packing for gemm_blocks.h: B into panels, A into what a tile reads. Memory is read in its own order, many panels being written at
 // once, since caches see a long row coming and a column not.
 #pragma once
 
 #include "kernels/gemm/gemm_tile.h"
+#include "simd/bf16.h"
+#include "simd/range.h"
 
 namespace flashbook {
 namespace FB_ISA {
@@ -84,10 +86,23 @@ void pack_panel_transposed(const Problem& p, int64_t k0, int64_t kc, int64_t j0,
   }
 }
 
+#if defined(FB_GEMM_BF16)
+constexpr bool kRounded = true;
+#else
+constexpr bool kRounded = false;
+#endif
+
+// Rounds copied operands to bf16 where they lie.
+FB_INLINE void round_floats(float* x, int64_t count) {
+  for_vectors(count, [x](int64_t i, auto part) { store(x + i, round_bf16(load(x + i, part)), part); });
+}
+
 // Packs columns n0 … n1 of one chunk; panels follow one another at `out`.
 void pack_chunk(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, float* out) {
+  float* const first_panel = out;
   if (p.b_col == 1) {
     pack_rows(p, k0, kc, n0, n1, out);
+    if (kRounded) round_floats(first_panel, kc * padded_columns(n1 - n0));
     return;
   }
   for (int64_t j = n0; j < n1; j += kTileColumns) {
@@ -96,16 +111,17 @@ void pack_chunk(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1
     pack_panel_transposed(p, k0, kc, j, columns, width, out);
     out += kc * width;
   }
+  if (kRounded) round_floats(first_panel, kc * padded_columns(n1 - n0));
 }
 
 // All of B: chunk after chunk, in a chunk panel after panel.
-int64_t packed_b_floats(int64_t n, int64_t k) { return padded_columns(n) * k; }
+int64_t packed_b_bytes(int64_t n, int64_t k) { return 4 * padded_columns(n) * k; }
 
-void pack_b(const Problem& p, int64_t n0, int64_t n1, float* packed) {
+void pack_b(const Problem& p, int64_t n0, int64_t n1, void* packed) {
   const int64_t chunk = gemm::k_chunk(p.k);
   for (int64_t k0 = 0; k0 < p.k; k0 += chunk) {
     const int64_t kc = p.k - k0 < chunk ? p.k - k0 : chunk;
-    pack_chunk(p, k0, kc, n0, n1, packed + k0 * padded_columns(p.n) + n0 * kc);
+    pack_chunk(p, k0, kc, n0, n1, static_cast<float*>(packed) + k0 * padded_columns(p.n) + n0 * kc);
   }
 }
 

@@ -1,67 +1,16 @@
-// The register tile of gemm.cc: MR rows × NV vectors of C as a sum of outer products over one chunk of k, and the epilogue on
-// the tile while it is in registers. Another element type of A and B needs another outer_product and nothing else here.
+// The register tile of gemm_blocks.h: MR rows × NV vectors of C as a sum of outer products over one chunk of k.
 #pragma once
 
-#include "kernels/gemm/gemm.h"
-#include "simd/vec.h"
+#include "kernels/gemm/gemm_epilogue.h"
 
 namespace flashbook {
 namespace FB_ISA {
 namespace {
 
-using gemm::Activation;
-
-constexpr int W = VecF::width;
 constexpr int kTileRows = W == 16 ? 14 : 6;
 constexpr int kTileColumns = 2 * W;
 constexpr int64_t kAStride = W;   // floats from k to k+1 of copied A whose columns were contiguous
 static_assert(kTileRows <= kAStride, "a column of a tile is one vector");
-
-// Where a tile's result goes and what is done to it on the way.
-struct TileOut {
-  float* c;                 // first element of the tile, row stride n
-  int64_t n;
-  int columns;              // columns that exist, 1 … NV·W
-  bool add;                 // C holds the sum of earlier chunks
-  bool last;                // last chunk: bias, activation, residual
-  const float* bias;
-  const float* residual;    // first element of the tile
-  Activation activation;
-  const float* const* fetch;   // lines to prefetch, two for each four of k
-};
-
-template <int NV, bool FULL, Activation ACT>
-FB_INLINE void finish_row(const VecF* acc, const TileOut& out, const Mask* masks, int64_t row) {
-  float* c = out.c + row * out.n;
-#pragma GCC unroll 2
-  for (int v = 0; v < NV; v++) {
-    const auto read = [&](const float* p) { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); };
-    VecF x = acc[v];
-    if (out.add) x = read(c) + x;
-    if (out.last) {
-      if (out.bias != nullptr) x = x + read(out.bias);
-      if constexpr (ACT == Activation::relu) x = relu(x);
-      if constexpr (ACT == Activation::gelu) x = gelu(x);
-      if (out.residual != nullptr) x = x + read(out.residual + row * out.n);
-    }
-    if constexpr (FULL) {
-      store(c + v * W, x);
-    } else {
-      maskstore(c + v * W, x, masks[v]);
-    }
-  }
-}
-
-// What is not frequent, or needs many registers of its own, works from memory: edges (AVX2 writes under a mask slowly) and GELU.
-template <int NV, bool FULL, Activation ACT>
-__attribute__((noinline)) void finish_from_memory(const VecF* acc, int rows, const TileOut& out) {
-  Mask masks[NV];
-  for (int v = 0; v < NV; v++) {
-    const int left = out.columns - v * W;
-    masks[v] = first(left >= W ? W : left > 0 ? left : 0);
-  }
-  for (int i = 0; i < rows; i++) finish_row<NV, FULL, ACT>(acc + i * NV, out, masks, i);
-}
 
 template <int MR, int NV, bool FULL>
 FB_INLINE void spill_and_finish(const VecF (&acc)[MR][NV], const TileOut& out) {
@@ -71,13 +20,7 @@ FB_INLINE void spill_and_finish(const VecF (&acc)[MR][NV], const TileOut& out) {
 #pragma GCC unroll 2
     for (int v = 0; v < NV; v++) spilled[i * NV + v] = acc[i][v];
   }
-  if (out.activation == Activation::gelu && out.last) {
-    finish_from_memory<NV, FULL, Activation::gelu>(spilled, MR, out);
-  } else if (out.activation == Activation::relu && out.last) {
-    finish_from_memory<NV, FULL, Activation::relu>(spilled, MR, out);
-  } else {
-    finish_from_memory<NV, FULL, Activation::none>(spilled, MR, out);
-  }
+  finish_spilled<NV, FULL>(spilled, MR, out);
 }
 
 template <int MR, int NV>
@@ -126,9 +69,9 @@ struct Fetches {
   }
 };
 
-// A's element (i, k) is a[i·stride + k]. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
+// A's element (i, k) is a[i·stride + k]; `fetch` has two lines for each four of k. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
 template <int MR, int NV>
-void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const TileOut& out) {
+void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const float* const* fetch, const TileOut& out) {
   constexpr int kPointers = (MR + 2) / 3;
   const float* p[kPointers];
 #pragma GCC unroll 8
@@ -139,7 +82,6 @@ void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
-  const float* const* fetch = out.fetch;
   int64_t k = 0;
   for (; k + 4 <= kc; k += 4) {
     __builtin_prefetch(fetch[0], 0, 3);
@@ -164,14 +106,13 @@ void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const
 
 // A's element (i, k) is a[k·kAStride + i].
 template <int MR, int NV>
-void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const TileOut& out) {
+void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const float* const* fetch, const TileOut& out) {
   VecF acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
-  const float* const* fetch = out.fetch;
   int64_t k = 0;
   for (; k + 4 <= kc; k += 4) {
     __builtin_prefetch(fetch[0], 0, 3);
@@ -192,7 +133,8 @@ void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const Til
   finish<MR, NV>(acc, out);
 }
 
-using TileFunction = void (*)(int64_t kc, const float* a, int64_t stride, const float* b, const TileOut& out);
+using TileFunction = void (*)(int64_t kc, const float* a, int64_t stride, const float* b, const float* const* fetch,
+                              const TileOut& out);
 
 // [layout of A: rows, columns contiguous][vectors − 1][rows − 1]
 #define FB_TILES_6(F, NV) F<1, NV>, F<2, NV>, F<3, NV>, F<4, NV>, F<5, NV>, F<6, NV>

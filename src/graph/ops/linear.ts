@@ -1,4 +1,5 @@
 import { checkOptions, oneOf } from '../../core/options.js';
+import { checkPrecision, operandData, type Precision, precisionAttribute } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import type { OnnxBuilder } from '../onnx-lowering.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
@@ -14,7 +15,10 @@ export type Activation = 'none' | 'relu' | 'gelu';
 export interface LinearOptions {
   activation?: Activation;
   residual?: Tensor;
+  /** Default 'f32'. */
+  precision?: Precision;
 }
+type LinearAttributes = { activation: Activation; precision?: Precision };
 
 /**
  * y = act(x·wᵀ + bias) + residual.
@@ -22,34 +26,41 @@ export interface LinearOptions {
  *
  * Gradient, with z = x·wᵀ + bias and dz = act'(z)∘dy: dx = dz·w, dw = dzᵀ·x, dbias = Σ rows of dz, dresidual = dy. With an
  * activation z is computed again, so differentiate the unfused graph and let the fusing pass run afterwards.
+ *
+ * With precision 'bf16' x and w are rounded to bf16 before they are multiplied, and so are dz, w and x in the gradient (as if
+ * rounding were the identity). ONNX gets the float32 form.
  */
-export const linearOperation: Operation<{ activation: Activation }> = {
+export const linearOperation: Operation<LinearAttributes> = {
   name: 'linear',
   operands: ['x', 'w', 'bias?', 'residual?'],
   results: ['y'],
-  infer: (inputs, { activation }) => [inferLinear('linear', inputs, activation)],
-  reference([x, w, bias, residual], { activation }, [y]) {
+  infer(inputs, { activation, precision }) {
+    checkPrecision('linear', precision);
+    return [inferLinear('linear', inputs, activation)];
+  },
+  reference([x, w, bias, residual], { activation, precision }, [y]) {
     const [n, k] = w.shape;
     const act = activationOf(activation);
+    const [left, right] = [operandData(x.data, precision), operandData(w.data, precision)];
     for (let row = 0; row < rows(x.shape); row++) {
       for (let j = 0; j < n; j++) {
         let sum = bias === undefined ? 0 : bias.data[j];
-        for (let i = 0; i < k; i++) sum += x.data[row * k + i] * w.data[j * k + i];
+        for (let i = 0; i < k; i++) sum += left[row * k + i] * right[j * k + i];
         const at = row * n + j;
         y.data[at] = residual === undefined ? act(sum) : act(sum) + residual.data[at];
       }
     }
   },
-  gradient({ inputs: [x, w, bias, residual], attrs: { activation } }, [dy], needed) {
+  gradient({ inputs: [x, w, bias, residual], attrs: { activation, precision } }, [dy], needed) {
     if (dy === undefined) return [];
     let dz = dy;
     if (activation !== 'none') {
-      const z = linear(x, w, bias);
+      const z = linear(x, w, bias, { precision });
       dz = activation === 'gelu' ? geluGrad(dy, z) : reluGrad(dy, z);
     }
     return [
-      needed[0] ? matmul(dz, w) : undefined,
-      needed[1] ? matmul(dz, x, { transA: true }) : undefined,
+      needed[0] ? matmul(dz, w, { precision }) : undefined,
+      needed[1] ? matmul(dz, x, { transA: true, precision }) : undefined,
       bias && needed[2] ? reduceTo(dz, bias.shape) : undefined,
       residual && dy,
     ];
@@ -64,9 +75,9 @@ export const linearOperation: Operation<{ activation: Activation }> = {
 
 /** @param bias may be undefined. */
 export function linear(x: Tensor, w: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
-  checkOptions('linear', options, ['activation', 'residual']);
-  const { activation = 'none', residual } = options;
-  return x.graph.apply(linearOperation, [x, w, bias, residual], { activation })[0];
+  checkOptions('linear', options, ['activation', 'residual', 'precision']);
+  const { activation = 'none', residual, precision } = options;
+  return x.graph.apply(linearOperation, [x, w, bias, residual], { activation, ...precisionAttribute(precision) })[0];
 }
 
 /** The shape rule of linear and its quantised twin; `inputs` are x, w, bias?, residual?. */

@@ -1,21 +1,24 @@
 import { FlashbookError } from '../../core/errors.js';
 import { checkOptions } from '../../core/options.js';
+import { checkPrecision, operandData, type Precision, precisionAttribute } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
 import { formatShape, shapeError } from '../shape.js';
 import { reshape } from './reshape.js';
 
-type MatmulAttributes = { transA: boolean; transB: boolean };
+type MatmulAttributes = { transA: boolean; transB: boolean; precision?: Precision };
 
 /**
  * C = op(a) · op(b), where op transposes if asked. a and b are seen as matrices (rows × columns: all leading dimensions
- * are rows). Without transA the leading dimensions of a are kept in the result.
+ * are rows). Without transA the leading dimensions of a are kept in the result. With precision 'bf16' a and b are rounded to bf16
+ * before they are multiplied, here and in the gradient (as if rounding were the identity). ONNX gets the float32 form.
  */
 export const matmulOperation: Operation<MatmulAttributes> = {
   name: 'matmul',
   operands: ['a', 'b'],
   results: ['c'],
-  infer([a, b], { transA, transB }) {
+  infer([a, b], { transA, transB, precision }) {
+    checkPrecision('matmul', precision);
     for (const [name, type] of [
       ['a', a],
       ['b', b],
@@ -29,23 +32,26 @@ export const matmulOperation: Operation<MatmulAttributes> = {
     }
     return [f32(transA ? [m, n] : [...a.shape.slice(0, -1), n])];
   },
-  reference([a, b], { transA, transB }, [c]) {
+  reference([a, b], { transA, transB, precision }, [c]) {
     const { m, n, inner } = sizes(a, b, transA, transB);
+    const [left, right] = [operandData(a.data, precision), operandData(b.data, precision)];
     const [aRow, aInner] = transA ? [1, m] : [inner, 1];
     const [bColumn, bInner] = transB ? [inner, 1] : [1, n];
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
         let sum = 0;
-        for (let k = 0; k < inner; k++) sum += a.data[i * aRow + k * aInner] * b.data[j * bColumn + k * bInner];
+        for (let k = 0; k < inner; k++) sum += left[i * aRow + k * aInner] * right[j * bColumn + k * bInner];
         c.data[i * n + j] = sum;
       }
     }
   },
-  gradient({ inputs: [a, b], attrs: { transA, transB } }, [dc], needed) {
+  gradient({ inputs: [a, b], attrs: { transA, transB, precision } }, [dc], needed) {
     if (dc === undefined) return [];
+    const product = (left: Tensor, right: Tensor, options: Partial<MatmulAttributes>) =>
+      matmul(left, right, { ...options, precision });
     // C = op(a)·op(b):  d op(a) = dC·op(b)ᵀ,  d op(b) = op(a)ᵀ·dC.
-    const da = () => (transA ? matmul(b, dc, { transA: transB, transB: true }) : matmul(dc, b, { transB: !transB }));
-    const db = () => (transB ? matmul(dc, a, { transA: true, transB: transA }) : matmul(a, dc, { transA: !transA }));
+    const da = () => (transA ? product(b, dc, { transA: transB, transB: true }) : product(dc, b, { transB: !transB }));
+    const db = () => (transB ? product(dc, a, { transA: true, transB: transA }) : product(a, dc, { transA: !transA }));
     return [needed[0] ? reshape(da(), a.shape) : undefined, needed[1] ? reshape(db(), b.shape) : undefined];
   },
   onnx(builder, { inputs: [, b], attrs: { transA, transB } }, [left, right]) {
@@ -58,9 +64,9 @@ export const matmulOperation: Operation<MatmulAttributes> = {
 };
 
 export function matmul(a: Tensor, b: Tensor, options: Partial<MatmulAttributes> = {}): Tensor {
-  checkOptions('matmul', options, ['transA', 'transB']);
-  const { transA = false, transB = false } = options;
-  return a.graph.apply(matmulOperation, [a, b], { transA, transB })[0];
+  checkOptions('matmul', options, ['transA', 'transB', 'precision']);
+  const { transA = false, transB = false, precision } = options;
+  return a.graph.apply(matmulOperation, [a, b], { transA, transB, ...precisionAttribute(precision) })[0];
 }
 
 function sizes(a: TensorType, b: TensorType, transA: boolean, transB: boolean) {

@@ -65,7 +65,13 @@ export const qlinearOperation: Operation<{ activation: Activation }> = {
   flops: ([x], [y]) => 2 * elements(y.shape) * columns(x.shape),
 };
 
-export function qlinear(x: Tensor, wq: Tensor, wscale: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
+export function qlinear(
+  x: Tensor,
+  wq: Tensor,
+  wscale: Tensor,
+  bias?: Tensor,
+  options: Omit<LinearOptions, 'precision'> = {},
+): Tensor {
   checkOptions('qlinear', options, ['activation', 'residual']);
   const { activation = 'none', residual } = options;
   return x.graph.apply(qlinearOperation, [x, wq, wscale, bias, residual], { activation })[0];
