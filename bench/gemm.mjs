@@ -90,6 +90,8 @@ for (const [n, k] of layers) {
   });
 }
 for (const m of [100, 16, 1]) for (const [n, k] of layers) forward('frozen', m, n, k, true);
+for (const one of [...cases])
+  cases.push({ ...one, name: `bf16 ${one.name}`, attrs: { ...one.attrs, precision: 'bf16' } });
 for (const m of [6400, 100, 16, 1]) for (const [n, k] of layers) int8('int8', m, n, k);
 
 const peak = measurePeak(threads);
@@ -97,7 +99,7 @@ console.log(
   `${runtimeInfo().cpu}, ${isa ?? runtimeInfo().isa}, ${threads} threads, FMA peak ${peak.toFixed(1)} GFLOP/s\n`,
 );
 console.log(
-  `${'product'.padEnd(10)} ${'m × n × k'.padEnd(20)} ${'median ms'.padStart(10)} ${'GFLOP/s'.padStart(9)} ${'of peak'.padStart(8)} ${'processor'.padStart(10)} ${'best'.padStart(7)}`,
+  `${'product'.padEnd(12)} ${'m × n × k'.padEnd(20)} ${'median ms'.padStart(10)} ${'GFLOP/s'.padStart(9)} ${'of peak'.padStart(8)} ${'processor'.padStart(10)} ${'best'.padStart(7)}`,
 );
 for (const one of cases) {
   if (!one.name.includes(values.only)) continue;
@@ -106,7 +108,7 @@ for (const one of cases) {
   const share = (/** @type {number} */ ms) => `${((100 * rate(ms)) / peak).toFixed(0)} %`;
   const median = clock[repeats >> 1];
   console.log(
-    `${one.name.padEnd(10)} ${`${one.m} × ${one.n} × ${one.k}`.padEnd(20)} ${median.toFixed(4).padStart(10)} ` +
+    `${one.name.padEnd(12)} ${`${one.m} × ${one.n} × ${one.k}`.padEnd(20)} ${median.toFixed(4).padStart(10)} ` +
       `${rate(median).toFixed(1).padStart(9)} ${share(median).padStart(8)} ` +
       `${share(processor[repeats >> 1] / threads).padStart(10)} ${share(processor[0] / threads).padStart(7)}`,
   );

@@ -15,6 +15,6 @@ const GemmKernels reference = {"bgemm.bf16.plain", 1, 1, INT64_MAX, 1, no_packed
 
 }  // namespace
 
-FLASHBOOK_KERNEL_TABLE(GemmKernels, bgemm)
+FLASHBOOK_BF16_KERNEL_TABLE(GemmKernels, bgemm)
 
 }  // namespace flashbook

@@ -1,0 +1,165 @@
+// Packing for bgemm_blocks.h: A and B are rounded to bf16 and laid out in pairs of k, as the dot products and the tiles of AMX want
+// them. k goes in steps of 32, a cache line of bf16; what is missing in the last one is zeros.
+//
+//   A  a tile of up to 16 rows: step after step, in a step row after row of 32 k.
+//   B  a panel of 32 columns (16 where that is enough for the rest): pair after pair of k, in a pair column after column.
+#pragma once
+
+#include "kernels/gemm/gemm.h"
+#include "simd/bf16.h"
+
+namespace flashbook {
+namespace FB_ISA {
+namespace {
+
+using gemm::Problem;
+
+constexpr int64_t kStep = 32;                  // of k
+constexpr int64_t kStepWords = 16 * kStep / 2; // 32-bit words, pairs of bf16, of a step of a tile of A
+constexpr int64_t kSpan = 512;                  // of k that is packed and multiplied before what follows it
+constexpr int64_t kTileWords = kSpan / kStep * kStepWords;
+constexpr int64_t kPanelColumns = 32;
+
+int64_t steps_of(int64_t k) { return (k + kStep - 1) / kStep; }
+int64_t padded_columns(int64_t n) { return (n + 15) / 16 * 16; }
+
+FB_INLINE Mask first_of(int64_t left) { return first(static_cast<int>(left < 0 ? 0 : left > 16 ? 16 : left)); }
+
+// 32 neighbours in memory, of which `count` exist.
+FB_INLINE __m512i load_step(const float* p, int64_t count) {
+  if (count >= kStep) return pack_bf16(load(p), load(p + 16));
+  return pack_bf16(maskload(p, first_of(count)), maskload(p + 16, first_of(count - 16)));
+}
+
+// Lane by lane the pair (even, odd).
+FB_INLINE __m512i pair_up(VecF even, VecF odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                         19, 3, 18, 2, 17, 1, 16, 0);
+  return _mm512_permutexvar_epi16(order, pack_bf16(even, odd));
+}
+
+// r[i] word j ↔ r[j] word i.
+FB_INLINE void transpose_words(__m512i (&r)[16]) {
+  __m512i t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  // r[4q + c] has, in its 128-bit lane l, words 4q … 4q+3 of column 4l + c.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    t[c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
+    t[4 + c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
+    t[8 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
+    t[12 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    r[c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0x88);
+    r[8 + c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0xdd);
+    r[4 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0x88);
+    r[12 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0xdd);
+  }
+}
+
+FB_INLINE void store_words(int32_t* p, __m512i x) { _mm512_storeu_si512(p, x); }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// B
+
+// Columns of B contiguous: one panel, words transposed.
+void pack_panel_of_columns(const Problem& p, int64_t k0, int64_t kc, int64_t j0, int64_t columns, int64_t width, int32_t* out) {
+  for (int64_t v = 0; v < width; v += 16) {
+    const float* const in = p.b + k0 + (j0 + v) * p.b_col;
+    const int64_t count = columns - v < 16 ? columns - v : 16;
+    for (int64_t k = 0; k < kc; k += kStep) {
+      __m512i r[16];
+#pragma GCC unroll 16
+      for (int j = 0; j < 16; j++) r[j] = j < count ? load_step(in + j * p.b_col + k, kc - k) : _mm512_setzero_si512();
+      transpose_words(r);
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++) store_words(out + (k / 2 + i) * width + v, r[i]);
+    }
+  }
+}
+
+// Rows of B contiguous: pairs of rows into a few panels at a time.
+void pack_panels_of_rows(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, int32_t* out) {
+  constexpr int64_t kTogether = 4 * kPanelColumns;
+  const int64_t pairs = steps_of(kc) * kStep / 2;
+  for (int64_t g0 = n0; g0 < n1; g0 += kTogether) {
+    const int64_t g1 = n1 - g0 < kTogether ? n1 : g0 + kTogether;
+    for (int64_t pair = 0; pair < pairs; pair++) {
+      const int64_t k = 2 * pair;
+      const float* const even = p.b + (k0 + k) * p.b_row;
+      const float* const odd = even + p.b_row;
+      for (int64_t j = g0; j < g1; j += kPanelColumns) {
+        const int64_t width = n1 - j > 16 ? kPanelColumns : 16;
+        int32_t* const to = out + (j - n0) * pairs + pair * width;
+        for (int64_t v = 0; v < width; v += 16) {
+          const Mask m = first_of(n1 - j - v);
+          const VecF x0 = k < kc ? maskload(even + j + v, m) : zero();
+          const VecF x1 = k + 1 < kc ? maskload(odd + j + v, m) : zero();
+          store_words(to + v, pair_up(x0, x1));
+        }
+      }
+    }
+  }
+}
+
+// Columns n0 … n1 of kc rows of B; panels follow one another at `out`.
+void pack_panels(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, int32_t* out) {
+  if (p.b_col == 1) {
+    pack_panels_of_rows(p, k0, kc, n0, n1, out);
+    return;
+  }
+  for (int64_t j = n0; j < n1; j += kPanelColumns) {
+    const int64_t columns = n1 - j < kPanelColumns ? n1 - j : kPanelColumns;
+    const int64_t width = columns > 16 ? kPanelColumns : 16;
+    pack_panel_of_columns(p, k0, kc, j, columns, width, out);
+    out += steps_of(kc) * kStep / 2 * width;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// A
+
+// Rows of A contiguous.
+void pack_tile_of_rows(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t kc, int32_t* out) {
+  for (int64_t i = 0; i < rows; i++) {
+    const float* const in = p.a + (m0 + i) * p.a_row + k0;
+    int32_t* to = out + i * kStep / 2;
+    for (int64_t k = 0; k < kc; k += kStep) {
+      store_words(to, load_step(in + k, kc - k));
+      to += kStepWords;
+    }
+  }
+}
+
+// Columns of A contiguous: one step of k of a tile, words transposed.
+void pack_step_of_columns(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t left, int32_t* out) {
+  const Mask m = first_of(rows);
+  const float* const in = p.a + m0 + k0 * p.a_col;
+  __m512i r[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) {
+    const VecF x0 = 2 * i < left ? maskload(in + 2 * i * p.a_col, m) : zero();
+    const VecF x1 = 2 * i + 1 < left ? maskload(in + (2 * i + 1) * p.a_col, m) : zero();
+    r[i] = pair_up(x0, x1);
+  }
+  transpose_words(r);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) store_words(out + i * kStep / 2, r[i]);
+}
+
+}  // namespace
+}  // namespace FB_ISA
+}  // namespace flashbook
