@@ -16,6 +16,7 @@ export {
   device,
 } from './cuda.js';
 export { type CudaArchitecture, cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
+export { PEAK_KINDS, type PeakKind, type PeakRun, runPeak } from './peak.js';
 export * from './plan-spec.js';
 
 export interface RuntimeInfo {

@@ -1,0 +1,10 @@
+// Peaks of AVX-512 with VNNI.
+#include "kernels/peak/peak_loops.h"
+
+namespace flashbook {
+namespace FB_ISA {
+
+const PeakKernels peak_kernels = {f32, nullptr, int8, read, triad};
+
+}  // namespace FB_ISA
+}  // namespace flashbook
