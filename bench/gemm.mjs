@@ -6,8 +6,8 @@
 // processor time, which says what the kernel does where other processes share the machine (threads that wait for work spin,
 // so read it with one thread). int8 is in operations a second against the same float32 peak: it may pass 100 %.
 import { parseArgs } from 'node:util';
+import { measurePeaks } from '../src/bench/peaks.js';
 import { cpu, DTYPE_BYTES, runtimeInfo, setThreads } from '../src/native/index.js';
-import { measurePeak } from './fma-peak.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -94,7 +94,7 @@ for (const one of [...cases])
   cases.push({ ...one, name: `bf16 ${one.name}`, attrs: { ...one.attrs, precision: 'bf16' } });
 for (const m of [6400, 100, 16, 1]) for (const [n, k] of layers) int8('int8', m, n, k);
 
-const peak = measurePeak(threads);
+const peak = measurePeaks(threads).f32;
 console.log(
   `${runtimeInfo().cpu}, ${isa ?? runtimeInfo().isa}, ${threads} threads, FMA peak ${peak.toFixed(1)} GFLOP/s\n`,
 );

@@ -2,13 +2,13 @@
 //
 //   npm run build:native && node --import ./test/typescript-hooks.mjs bench/train-step.mjs [--batch 64] [--steps 100] [--features 80] [--threads N] [--repeats 10] [--top 25]
 import { parseArgs } from 'node:util';
+import { measurePeaks } from '../src/bench/peaks.js';
 import { constants, stateSpecs } from '../src/graph/index.js';
 import { PricePredictor } from '../src/models/index.js';
 import { cpu, runtimeInfo, setThreads } from '../src/native/index.js';
 import { initialise } from '../src/nn/index.js';
 import { adamW } from '../src/optim/index.js';
 import { evaluationGraph, gradientGraph } from '../src/train/index.js';
-import { measurePeak } from './fma-peak.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ const parts = [
   { name: 'evaluation', plans: [evaluationPlan], run: () => evaluationPlan.run([x], logits) },
 ];
 
-const peak = measurePeak(threads);
+const peak = measurePeaks(threads).f32;
 console.log(`${runtimeInfo().cpu}, ${gradientPlan.isa}, ${threads} threads, FMA peak ${peak.toFixed(0)} GFLOP/s`);
 console.log(`batch ${batch}, ${steps} steps, ${features} features, ${model.parameterCount()} parameters`);
 const memory = gradientPlan.memory();

@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 
+export * from './bench/index.js';
 export * from './book/index.js';
 export * from './compress/index.js';
 export * from './core/index.js';

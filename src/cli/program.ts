@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { packageVersion } from '../core/version.js';
+import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
@@ -27,6 +28,7 @@ Examples:
   flashbook inspect runs/latest/model.fbk             what is in an artefact
   flashbook features --data GOOG_10.zip --out features.parquet
   flashbook schedule cosine_with_restarts --warmup-steps 1000 --min-learning-rate 1e-6 --out schedule.svg
+  flashbook bench --quick                             how fast it is here, against ONNX Runtime
   flashbook doctor                                    what this machine offers, and what to mend`,
     );
   for (const command of [
@@ -36,6 +38,7 @@ Examples:
     featuresCommand(),
     scheduleCommand(),
     doctorCommand(),
+    benchCommand(),
   ]) {
     root.addCommand(command.copyInheritedSettings(root));
   }

@@ -8,6 +8,7 @@ import {
   constants,
   Graph,
   interpret,
+  type Pass,
   readRowsOnly,
   standardize,
   type Tensor,
@@ -122,8 +123,16 @@ export async function writeArtefact(path: string, options: ArtefactOptions): Pro
   return bytes.length;
 }
 
-/** The graph that an artefact holds, for one batch size. */
-export function inferenceGraph(options: ArtefactOptions, batch: number): InferenceGraph {
+/**
+ * The graph that an artefact holds, for one batch size.
+ *
+ * @param passes what is done to the traced graph: by default only the rows that are read are computed.
+ */
+export function inferenceGraph(
+  options: ArtefactOptions,
+  batch: number,
+  passes: readonly Pass[] = [readRowsOnly],
+): InferenceGraph {
   const { model, parameters, scaler, precision = 'f32' } = options;
   const { steps, features } = model.options;
   const traced = new Graph();
@@ -134,7 +143,7 @@ export function inferenceGraph(options: ArtefactOptions, batch: number): Inferen
   checkHeads(logits, batch, options);
   traced.output('logits', concat(logits));
 
-  const graph = readRowsOnly(traced);
+  const graph = passes.reduce<Graph>((before, pass) => pass(before), traced);
   const state = new Map<string, TypedArray>([
     ...constants(graph),
     ...parameters,

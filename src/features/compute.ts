@@ -15,7 +15,7 @@ export interface FeatureTable {
 
 /**
  * Computes a feature set over a session in native code, on the calling thread: about 1.9 million rows of the default features a
- * second on one Zen 4 core (bench/features.mjs). Row i is computed from the events and books up to row i alone.
+ * second on one Zen 4 core (`flashbook bench --filter market`). Row i is computed from the events and books up to row i alone.
  *
  * @param snapshots row i is the book after event i (`rebuildBook`)
  * @throws FlashbookError `SHAPE` where events and snapshots differ in length, `OPTION` for a feature set that does not fit

@@ -12,8 +12,10 @@ struct alignas(64) TileConfiguration {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+// Not on the stack: the compiler thinks that loading reads eight bytes of it, and would leave out the others.
+constexpr TileConfiguration configuration;
+
 FB_INLINE void begin() {
-  const TileConfiguration configuration;
   _tile_loadconfig(&configuration);
   _tile_zero(0);
   _tile_zero(1);

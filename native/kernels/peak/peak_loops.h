@@ -18,9 +18,8 @@ constexpr int W = VecF::width;
 constexpr int kChains = 12;
 
 volatile float factor = 0.999f, addend = 0.001f;
-volatile int32_t ones = 0x01010101;
+[[maybe_unused]] volatile int32_t ones = 0x01010101, int_sink;
 volatile float float_sink;
-volatile int32_t int_sink;
 
 double f32(int64_t rounds) {
   VecF sum[kChains];
@@ -37,6 +36,7 @@ double f32(int64_t rounds) {
   return 2.0 * W * kChains * static_cast<double>(rounds);
 }
 
+#if !defined(FB_ISA_amx)   // which has tiles for it
 #if defined(FB_ISA_avx512) || defined(FB_ISA_avx2)
 // Without an instruction of its own, an exact int8 product is widened to int16: two products a lane, and an addition.
 constexpr int kProducts = 2;
@@ -64,6 +64,7 @@ double int8(int64_t rounds) {
   int_sink = reduce_max(sum[0]);
   return 2.0 * W * kProducts * kChains * static_cast<double>(rounds);
 }
+#endif
 
 float read(const float* x, int64_t n) {
   VecF sum[8];

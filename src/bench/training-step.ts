@@ -1,0 +1,68 @@
+import { constants, stateSpecs } from '../graph/index.js';
+import { PricePredictor } from '../models/index.js';
+import { cpu, type Isa, type Plan, setThreads } from '../native/index.js';
+import { initialise } from '../nn/index.js';
+import { adamW } from '../optim/index.js';
+import { gradientGraph } from '../train/index.js';
+import { normals } from './random-values.js';
+
+export interface TrainingStepOptions {
+  batch: number;
+  steps?: number;
+  features?: number;
+  dropout: number;
+  threads: number;
+  isa?: Isa;
+}
+
+/** The gradients of one batch of noise and AdamW's update of the price predictor, again and again. */
+export interface TrainingStep {
+  run(): Promise<void>;
+  /** The loss of the last batch, before its update. */
+  loss(): number;
+  gradientNorm(): number;
+  readonly plans: readonly Plan[];
+  dispose(): void;
+}
+
+export function trainingStep(options: TrainingStepOptions): TrainingStep {
+  const { batch, steps = 100, features = 80, dropout, threads, isa } = options;
+  setThreads(threads);
+  const model = new PricePredictor({ features, steps, dropout });
+  const gradients = gradientGraph(
+    model,
+    { batch, steps, columns: features },
+    { labelSmoothing: 0.1, horizonWeights: [1, 1, 1] },
+  );
+  const optimizer = adamW();
+  const parameters = model.parameters();
+  const device = cpu();
+  const state = device.createState([...stateSpecs(gradients.graph), ...optimizer.states(parameters)]);
+  for (const [name, data] of [...constants(gradients.graph), ...initialise(model, 1)]) state.set(name, data);
+  const plan = device.createPlan(gradients.compile(), state, isa === undefined ? {} : { isa });
+  const update = optimizer.bind(device, state, parameters);
+
+  const x = normals(batch * steps * features, 2);
+  const targets = [0, 1, 2].map((h) => Int32Array.from({ length: batch }, (_, i) => (i + h) % 3));
+  const rng = Uint32Array.of(1, 0, 1, 0);
+  const logits = [0, 1, 2].map(() => new Float32Array(batch * 3));
+  const loss = new Float32Array(1);
+  let norm = Number.NaN;
+  let step = 0;
+  const compute = () => plan.run([x, ...targets, rng], [...logits, loss]);
+  return {
+    run: async () => {
+      step++;
+      await compute();
+      ({ gradientNorm: norm } = await update.step({ step, learningRate: 1e-4, gradients: compute }));
+    },
+    loss: () => loss[0],
+    gradientNorm: () => norm,
+    plans: [plan, ...update.plans],
+    dispose: () => {
+      plan.dispose();
+      update.dispose();
+      state.dispose();
+    },
+  };
+}
