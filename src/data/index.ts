@@ -1,4 +1,15 @@
 export {
+  type Augmentation,
+  type JitterOptions,
+  jitter,
+  type SliceOptions,
+  sliceWindow,
+  type WarpOptions,
+  type WindowShape,
+  warpMagnitude,
+  warpTime,
+} from './augmentation.js';
+export {
   classify,
   countClasses,
   DIRECTIONS,
@@ -12,6 +23,7 @@ export {
   smoothedMid,
 } from './labels.js';
 export { midPrices } from './mid.js';
+export { beta, cutmix, type Mix, mixup } from './mixing.js';
 export { DEFAULT_CLIP, StandardScaler } from './scaler.js';
 export { type Split, type SplitOptions, sampleRows, walkForwardSplit } from './split.js';
 export { WindowDataset, type WindowDatasetOptions } from './windows.js';

@@ -4,6 +4,7 @@ import { selectStep, type Tensor } from '../graph/index.js';
 import {
   addPositions,
   ClassifierHead,
+  dropPathRates,
   EncoderLayer,
   type ForwardOptions,
   LayerNorm,
@@ -31,6 +32,8 @@ export interface PricePredictorOptions {
   /** Down, flat, up. */
   classes?: number;
   dropout?: number;
+  /** Stochastic depth of the last layer; that of the others rises to it linearly. */
+  dropPath?: number;
   positions?: Positions;
 }
 
@@ -44,6 +47,7 @@ export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>>
   horizons: 3,
   classes: 3,
   dropout: 0.1,
+  dropPath: 0,
   positions: 'sinusoidal',
 };
 
@@ -82,7 +86,7 @@ export class PricePredictor extends Module {
     };
     this.encoder = this.children(
       'encoder',
-      Array.from({ length: o.layers }, () => new EncoderLayer(layer)),
+      dropPathRates(o.layers, o.dropPath).map((dropPath) => new EncoderLayer({ ...layer, dropPath })),
     );
     this.norm = this.child('norm', new LayerNorm(width));
     this.heads = this.children(
@@ -116,9 +120,10 @@ export class PricePredictor extends Module {
 function checked(options: PricePredictorOptions): Required<PricePredictorOptions> {
   checkOptions('PricePredictor', options, Object.keys(PRICE_PREDICTOR_DEFAULTS));
   const o = { ...PRICE_PREDICTOR_DEFAULTS, ...options };
-  const { dropout, positions, ...sizes } = o;
+  const { dropout, dropPath, positions, ...sizes } = o;
   for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
   finite('dropout', dropout, 0, 0.999);
+  finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);
   if (o.dModel % 4 !== 0) throw invalid('dModel', 'a multiple of 4 (the heads halve it twice)', o.dModel);
   if (o.dModel % o.heads !== 0) throw invalid('dModel', `a multiple of heads = ${o.heads}`, o.dModel);

@@ -1,5 +1,6 @@
 import type { Tensor } from '../graph/index.js';
 import { SelfAttention, type SelfAttentionOptions } from './attention.js';
+import { DropPath } from './drop-path.js';
 import { Dropout, type ForwardOptions } from './dropout.js';
 import { FeedForward } from './feed-forward.js';
 import { LayerNorm } from './layer-norm.js';
@@ -9,11 +10,13 @@ export interface EncoderLayerOptions extends SelfAttentionOptions {
   /** Columns of the feed-forward's hidden layer. */
   feedForward: number;
   dropout: number;
+  /** Probability that a sample skips a branch, attention and feed-forward apart. Default 0. */
+  dropPath?: number;
 }
 
 /**
  * A pre-norm transformer layer (Xiong et al. 2020, arXiv:2002.04745): (B, T, width) → (B, T, width)
- *   x ← x + dropout(attention(norm1(x)));  x ← x + dropout(feedForward(norm2(x)))
+ *   x ← x + dropPath(dropout(attention(norm1(x))));  x ← x + dropPath(dropout(feedForward(norm2(x))))
  */
 export class EncoderLayer extends Module {
   readonly norm1;
@@ -21,8 +24,9 @@ export class EncoderLayer extends Module {
   readonly norm2;
   readonly feedForward;
   readonly dropout;
+  readonly dropPath;
 
-  constructor({ feedForward, dropout, ...attention }: EncoderLayerOptions) {
+  constructor({ feedForward, dropout, dropPath = 0, ...attention }: EncoderLayerOptions) {
     super();
     const { width } = attention;
     this.norm1 = this.child('norm1', new LayerNorm(width));
@@ -30,11 +34,12 @@ export class EncoderLayer extends Module {
     this.norm2 = this.child('norm2', new LayerNorm(width));
     this.feedForward = this.child('feedForward', new FeedForward(width, feedForward, dropout));
     this.dropout = this.child('dropout', new Dropout(dropout));
+    this.dropPath = this.child('dropPath', new DropPath(dropPath));
   }
 
   forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const attended = x.add(this.dropout.forward(this.attention.forward(this.norm1.forward(x)), options));
-    const fed = this.feedForward.forward(this.norm2.forward(attended), options);
-    return attended.add(this.dropout.forward(fed, options));
+    const branch = (y: Tensor) => this.dropPath.forward(this.dropout.forward(y, options), options);
+    const attended = x.add(branch(this.attention.forward(this.norm1.forward(x))));
+    return attended.add(branch(this.feedForward.forward(this.norm2.forward(attended), options)));
   }
 }

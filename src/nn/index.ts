@@ -1,4 +1,5 @@
 export { SelfAttention, type SelfAttentionOptions } from './attention.js';
+export { DropPath, dropPathRates } from './drop-path.js';
 export { Dropout, type ForwardOptions } from './dropout.js';
 export { EncoderLayer, type EncoderLayerOptions } from './encoder-layer.js';
 export { FeedForward } from './feed-forward.js';

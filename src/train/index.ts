@@ -1,4 +1,7 @@
 /** Training: one call from windows to the best weights, with checkpoints that resume to the same bits. */
+
+export { balancedClassWeights } from './batch-changes.js';
+export type { TrainCallback } from './callbacks.js';
 export {
   type Checkpoint,
   type CheckpointTensor,
@@ -12,7 +15,7 @@ export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from '.
 export { type HorizonLossOptions, horizonLoss } from './losses.js';
 export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';
-export { type BatchShape, evaluationGraph, gradientGraph, type ModelGraph } from './plans.js';
+export { type BatchShape, evaluationGraph, type GradientOptions, gradientGraph, type ModelGraph } from './plans.js';
 export type { TrainProgress } from './progress.js';
 export type { RunLogLine } from './run-log.js';
 export { type TrainResult, train } from './trainer.js';

@@ -1,12 +1,23 @@
 import { invalid } from '../core/errors.js';
 import { finite } from '../core/options.js';
-import { softmaxCrossEntropy, type Tensor } from '../graph/index.js';
+import { exp, softCrossEntropy, softmaxCrossEntropy, type Tensor } from '../graph/index.js';
 
 export interface HorizonLossOptions {
   /** ε: the target is (1 − ε)·onehot + ε/C. Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", §7. */
   labelSmoothing: number;
   /** Weight of each horizon's loss in the sum. */
   horizonWeights: readonly number[];
+  /** Targets are weights of classes, f32 (B, classes), smoothed already; else classes, i32 (B). */
+  softTargets?: boolean;
+  /** γ of the focal loss (Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 5); needs soft targets. */
+  focalGamma?: number;
+  /** Learn how much each horizon counts: parameters `loss.logVariance.<h>`. */
+  learnHorizonWeights?: boolean;
+}
+
+/** Name of the parameter s_h = log σ_h² of a horizon whose weight is learned. */
+export function logVariance(horizon: number): string {
+  return `loss.logVariance.${horizon}`;
 }
 
 /** Checks the weights of `horizons` losses; all 1 where none are given. */
@@ -22,24 +33,38 @@ export function checkHorizonWeights(weights: readonly number[] | undefined, hori
 
 /**
  * The training loss in a graph: L = Σ_h w_h · CE_h, where CE_h is the mean smoothed cross-entropy over the rows whose
- * target of horizon h is not −1 (0 where there is none).
+ * target of horizon h is not −1 (0 where there is none). With learned weights it is
+ *
+ *     L = Σ_h w_h · (e^(−s_h) CE_h + s_h/2),   s_h = log σ_h²
+ *
+ * Source: Kendall, Gal & Cipolla 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses", eq. 10 for classification.
  *
  * @param logits one tensor (B, classes) a horizon
- * @param targets one i32 tensor (B) a horizon
+ * @param targets one tensor a horizon, i32 (B) or f32 (B, classes)
  */
 export function horizonLoss(
   logits: readonly Tensor[],
   targets: readonly Tensor[],
-  { labelSmoothing, horizonWeights }: HorizonLossOptions,
+  options: HorizonLossOptions,
 ): Tensor {
   let total: Tensor | undefined;
-  for (const [h, weight] of horizonWeights.entries()) {
+  for (const [h, weight] of options.horizonWeights.entries()) {
     if (weight === 0) continue;
-    const { loss } = softmaxCrossEntropy(logits[h], targets[h], { smoothing: labelSmoothing });
+    const loss = oneLoss(logits[h], targets[h], h, options);
     const weighted = weight === 1 ? loss : loss.scale(weight);
     total = total === undefined ? weighted : total.add(weighted);
   }
   return total!;
+}
+
+function oneLoss(logits: Tensor, target: Tensor, h: number, options: HorizonLossOptions): Tensor {
+  const { labelSmoothing: smoothing, softTargets, focalGamma: gamma = 0, learnHorizonWeights } = options;
+  const { loss } = softTargets
+    ? softCrossEntropy(logits, target, { gamma })
+    : softmaxCrossEntropy(logits, target, { smoothing });
+  if (!learnHorizonWeights) return loss;
+  const s = logits.graph.state(logVariance(h), [1], 'f32', { trainable: true });
+  return exp(s.scale(-1)).mul(loss).add(s.scale(0.5));
 }
 
 /** Running sums of one horizon's losses and hits, in float64 from float32 logits: the measure of evaluations. */
@@ -83,11 +108,4 @@ export class LossSum {
       if (predicted === target) this.hits++;
     }
   }
-}
-
-/** Fraction of rows with a target whose largest logit is the target; null where no row has one. */
-export function batchAccuracy(logits: Float32Array, targets: Int32Array, classes: number): number | null {
-  const sum = new LossSum(0);
-  sum.add(logits, targets, targets.length, classes);
-  return sum.rows === 0 ? null : sum.hits / sum.rows;
 }

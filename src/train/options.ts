@@ -1,8 +1,10 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, finite, integer } from '../core/options.js';
+import type { Augmentation } from '../data/index.js';
 import { cpu, type Device } from '../native/index.js';
-import { adamW, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
+import { adamW, clippedByValue, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
+import type { TrainCallback } from './callbacks.js';
 import { type Configuration, digestOf } from './configuration.js';
 import { checkHorizonWeights } from './losses.js';
 import type { TrainableModel } from './model.js';
@@ -36,6 +38,22 @@ export interface TrainOptions {
   clipNorm?: number;
   /** Another optimiser than AdamW; takes the place of the two options above. */
   optimizer?: Optimizer;
+  /** Gradients are clipped to ± this value before the optimiser sees them; default not. */
+  clipValue?: number;
+  /** Batches whose gradients make one step, as if they were one batch. */
+  accumulate?: number;
+  /** Changes of the windows, one after the other, new ones in every step. */
+  augment?: readonly Augmentation[];
+  /** α of mixup; 0 does not mix. */
+  mixup?: number;
+  /** α of CutMix; 0 does not cut. With both, each batch takes one or the other. */
+  cutmix?: number;
+  /** Weights of the classes in the loss: one list a horizon, or 'balanced' for all classes to weigh the same. */
+  classWeights?: 'balanced' | readonly (readonly number[])[];
+  /** γ of the focal loss; 0 is cross-entropy. */
+  focalGamma?: number;
+  /** Learn how much each horizon counts (Kendall et al. 2018), on top of `horizonWeights`. */
+  learnHorizonWeights?: boolean;
   /** ε of the smoothed cross-entropy, 0 … 1. */
   labelSmoothing?: number;
   /** Weight of each horizon's loss; all 1 by default. */
@@ -62,6 +80,8 @@ export interface TrainOptions {
   log?: string;
   /** Stops after the step that runs; with `checkpoint` the state is saved first. */
   signal?: AbortSignal;
+  /** Told of every step and evaluation; may end the run. */
+  callbacks?: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
   /** Where plans run; default the native CPU. */
   device?: Device;
@@ -83,6 +103,15 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'weightDecay',
   'clipNorm',
   'optimizer',
+  'clipValue',
+  'accumulate',
+  'augment',
+  'mixup',
+  'cutmix',
+  'classWeights',
+  'focalGamma',
+  'learnHorizonWeights',
+  'callbacks',
   'labelSmoothing',
   'horizonWeights',
   'evaluateEvery',
@@ -110,6 +139,13 @@ export interface ResolvedOptions {
   steps: number;
   schedule: Schedule;
   optimizer: Optimizer;
+  accumulate: number;
+  augment: readonly Augmentation[];
+  mixup: number;
+  cutmix: number;
+  classWeights?: 'balanced' | readonly (readonly number[])[];
+  focalGamma: number;
+  learnHorizonWeights: boolean;
   labelSmoothing: number;
   horizonWeights: readonly number[];
   evaluateEvery: number;
@@ -123,6 +159,7 @@ export interface ResolvedOptions {
   resume: boolean;
   log?: string;
   signal?: AbortSignal;
+  callbacks: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
   device: Device;
   clock: Clock;
@@ -150,7 +187,8 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
   }
   const seed = integer('seed', options.seed, 0);
   const batch = Math.min(integer('batch', options.batch ?? 64, 1), train.length);
-  const stepsPerEpoch = Math.floor(train.length / batch);
+  const accumulate = integer('accumulate', options.accumulate ?? 1, 1);
+  const stepsPerEpoch = Math.max(1, Math.floor(train.length / batch / accumulate));
   if (options.steps !== undefined && options.epochs !== undefined) {
     throw new FlashbookError('OPTION', "expected 'steps' or 'epochs' but received both; leave one out", {
       name: 'steps',
@@ -168,12 +206,21 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     batch,
     steps,
     schedule: options.schedule ?? defaultSchedule(options, steps),
-    optimizer:
+    optimizer: clipped(
       options.optimizer ??
-      adamW({
-        weightDecay: finite('weightDecay', options.weightDecay ?? 0.01, 0),
-        clipNorm: finite('clipNorm', options.clipNorm ?? 1, 0),
-      }),
+        adamW({
+          weightDecay: finite('weightDecay', options.weightDecay ?? 0.01, 0),
+          clipNorm: finite('clipNorm', options.clipNorm ?? 1, 0),
+        }),
+      options.clipValue,
+    ),
+    accumulate,
+    augment: options.augment ?? [],
+    mixup: finite('mixup', options.mixup ?? 0, 0),
+    cutmix: finite('cutmix', options.cutmix ?? 0, 0),
+    classWeights: options.classWeights,
+    focalGamma: finite('focalGamma', options.focalGamma ?? 0, 0),
+    learnHorizonWeights: options.learnHorizonWeights ?? false,
     labelSmoothing: finite('labelSmoothing', options.labelSmoothing ?? 0.1, 0, 1),
     horizonWeights: checkHorizonWeights(options.horizonWeights, train.horizons),
     evaluateEvery: integer(
@@ -194,6 +241,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     resume: options.resume ?? false,
     log: options.log,
     signal: options.signal,
+    callbacks: options.callbacks ?? [],
     onProgress: options.onProgress,
     device: options.device ?? cpu(),
     clock: options.clock ?? systemClock,
@@ -210,6 +258,10 @@ function defaultSchedule(options: TrainOptions, steps: number): Schedule {
   });
 }
 
+function clipped(optimizer: Optimizer, limit: number | undefined): Optimizer {
+  return limit === undefined ? optimizer : clippedByValue(optimizer, { limit });
+}
+
 function checkWindows(name: string, windows: Windows): void {
   if (typeof windows?.batch !== 'function') throw invalid(name, 'a data set of windows', windows);
   if (windows.length < 1) {
@@ -217,6 +269,20 @@ function checkWindows(name: string, windows: Windows): void {
       name,
     });
   }
+}
+
+/** The options that change batches or the loss, where they do: without them a configuration is as it was before they existed. */
+function changed(options: ResolvedOptions): Configuration {
+  const { accumulate, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights } = options;
+  return {
+    ...(accumulate > 1 ? { accumulate } : {}),
+    ...(augment.length > 0 ? { augment: Object.fromEntries(augment.map(({ config }, i) => [String(i), config])) } : {}),
+    ...(mixup > 0 ? { mixup } : {}),
+    ...(cutmix > 0 ? { cutmix } : {}),
+    ...(classWeights === undefined ? {} : { classWeights }),
+    ...(focalGamma > 0 ? { focalGamma } : {}),
+    ...(learnHorizonWeights ? { learnHorizonWeights } : {}),
+  };
 }
 
 /** Everything that the bits of the result depend on, but for the build of the native core. */
@@ -236,6 +302,7 @@ export function configurationOf(model: TrainableModel, options: ResolvedOptions)
     maxValidationWindows,
     patience: Number.isFinite(patience) ? patience : 'never',
     minDelta,
+    ...changed(options),
     initial: initial === undefined ? 'from the seed' : digestOf(...initial.values()),
     train: { windows: train.length, digest: digestOf(...train.sources()) },
     validation: { windows: validation.length, digest: digestOf(...validation.sources()) },

@@ -32,18 +32,30 @@ export interface ModelGraph {
   compile(): PlanSpec;
 }
 
+export interface GradientOptions extends HorizonLossOptions {
+  /** Gradients of so many batches make one step: each counts as this part of one. Default 1. */
+  accumulate?: number;
+  /** Add to what the gradients' buffers hold, instead of taking its place. Default false. */
+  add?: boolean;
+}
+
 /**
  * The graph of one gradient computation. The last step is selected as early as can be before it is differentiated, so
  * that the backward pass is as small as the forward one.
  *
- *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label; rng u32 (4)
+ *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label, or soft ones, f32 (B, classes); rng u32 (4)
  *     outputs  logits.0 … (B, classes); loss (1)
  *     updates  grad/<name> of every parameter
  */
-export function gradientGraph(model: TrainableModel, shape: BatchShape, options: HorizonLossOptions): ModelGraph {
+export function gradientGraph(model: TrainableModel, shape: BatchShape, options: GradientOptions): ModelGraph {
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
-  options.horizonWeights.forEach((_, h) => void traced.input(`target.${h}`, [shape.batch], 'i32'));
+  const { accumulate = 1, add = false, softTargets = false } = options;
+  const classes = softTargets ? evaluationGraph(model, shape).classes : [];
+  for (const h of options.horizonWeights.keys()) {
+    if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
+    else traced.input(`target.${h}`, [shape.batch], 'i32');
+  }
   const rng = traced.input('rng', [4], 'u32');
   outputLogits(traced, model.forward(x, { rng }));
 
@@ -52,10 +64,10 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
   const loss = horizonLoss(logits, targets, options);
   graph.output('loss', loss);
-  const gradients = differentiate(graph, loss);
+  const gradients = differentiate(graph, accumulate === 1 ? loss : loss.scale(1 / accumulate));
   for (const [name, gradient] of gradients) {
-    graph.state(gradientName(name), gradient.shape);
-    graph.update(gradientName(name), gradient);
+    const buffer = graph.state(gradientName(name), gradient.shape);
+    graph.update(gradientName(name), add ? buffer.add(gradient) : gradient);
   }
   return {
     graph,

@@ -2,11 +2,12 @@ import { FlashbookError } from '../core/errors.js';
 import { constants, stateSpecs } from '../graph/index.js';
 import type { Plan, State } from '../native/index.js';
 import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
+import { BatchChanges, resolveClassWeights } from './batch-changes.js';
 import type { Configuration } from './configuration.js';
 import { EarlyStopping } from './early-stopping.js';
 import { Evaluator } from './evaluate.js';
 import { type History, meanLossSince, type StepRecord } from './history.js';
-import { batchAccuracy } from './losses.js';
+import { LossSum, logVariance } from './losses.js';
 import type { TrainableModel } from './model.js';
 import { numericError } from './numeric-guard.js';
 import { configurationOf, type ResolvedOptions, resolveOptions, type TrainOptions } from './options.js';
@@ -25,8 +26,10 @@ export interface TrainResult {
   bestLoss: number;
   /** Steps made. */
   steps: number;
-  /** Why it ended: all steps were made, or the validation loss did not fall any more. */
-  reason: 'steps' | 'patience';
+  /** Why it ended: all steps were made, the validation loss did not fall any more, or a callback said so. */
+  reason: 'steps' | 'patience' | 'callback';
+  /** With `learnHorizonWeights`, e^(−s_h) of each horizon at the last step; 0 for a horizon of weight 0. */
+  horizonWeights?: number[];
   history: History;
   /** Wall time of training, the parts before a resumption included. */
   seconds: number;
@@ -67,7 +70,8 @@ class TrainingRun {
   readonly #configuration: Configuration;
   readonly #state: State;
   readonly #savedBuffers: readonly string[];
-  readonly #gradients: Plan;
+  /** The plan of a step's first batch, and that of the others, which add to its gradients. */
+  readonly #gradients: readonly [Plan, Plan];
   readonly #optimizer: BoundOptimizer;
   readonly #evaluator: Evaluator;
   /** The weights that evaluations see, where the optimiser averages; else those that are trained. */
@@ -79,6 +83,11 @@ class TrainingRun {
   // Two sets of batch buffers: one is being filled while the other's step runs.
   readonly #x: [Float32Array, Float32Array];
   readonly #targets: [Int32Array[], Int32Array[]];
+  /** Weighted soft targets, where the loss takes them; else empty. */
+  readonly #soft: [Float32Array[], Float32Array[]];
+  readonly #changes: BatchChanges;
+  /** Numbers of the batches that lie in the buffers; batch numbers begin at 1. */
+  readonly #gathered: [number, number] = [0, 0];
   readonly #rng: Uint32Array;
   readonly #loss = new Float32Array(1);
   readonly #logits: Float32Array[];
@@ -91,6 +100,8 @@ class TrainingRun {
   #clock!: TrainClock;
   #log: RunLog | undefined;
   #savedAt = 0;
+  /** A callback has ended the run. */
+  #stopped = false;
 
   constructor(model: TrainableModel, options: ResolvedOptions, owned: Owned[]) {
     const own = <T extends Owned>(each: T): T => {
@@ -102,16 +113,26 @@ class TrainingRun {
     const shape = { batch, steps: train.steps, columns: train.columns };
     this.#parameters = model.parameters().map(({ name, shape, decay }) => ({ name, shape, decay }));
 
-    const training = gradientGraph(model, shape, options);
-    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) });
-    this.#classes = training.classes;
+    this.#classes = evaluationGraph(model, shape).classes;
     checkLabels('train', train, this.#classes, 2);
     checkLabels('validation', validation, this.#classes, 1);
+    const classWeights = resolveClassWeights(options.classWeights, train, this.#classes);
+    this.#changes = new BatchChanges({ ...options, classWeights }, train, this.#classes);
+    const { softTargets } = this.#changes;
+    const { accumulate } = options;
+    const training = gradientGraph(model, shape, { ...options, softTargets });
+    const adding = accumulate > 1 ? gradientGraph(model, shape, { ...options, softTargets, add: true }) : training;
+    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) });
     this.#configuration = configurationOf(model, options);
 
     // A horizon of weight 0 leaves its head without gradients.
-    this.#trained = this.#parameters.filter(({ name }) => training.trained.includes(name));
-    const graphs = [training.graph, evaluation.graph];
+    this.#trained = [
+      ...this.#parameters.filter(({ name }) => training.trained.includes(name)),
+      ...this.#classes
+        .map((_, h) => ({ name: logVariance(h), shape: [1], decay: false }))
+        .filter(({ name }) => training.trained.includes(name)),
+    ];
+    const graphs = [training.graph, adding.graph, evaluation.graph];
     const specs = [...stateSpecs(...graphs), ...options.optimizer.states(this.#trained)];
     this.#state = own(device.createState(specs));
     const fixed = constants(...graphs);
@@ -119,7 +140,8 @@ class TrainingRun {
     fillConstants(this.#state, graphs);
     fillParameters(this.#state, this.#parameters, initialWeights(model, options));
 
-    this.#gradients = own(device.createPlan(training.compile(), this.#state));
+    const first = own(device.createPlan(training.compile(), this.#state));
+    this.#gradients = [first, accumulate > 1 ? own(device.createPlan(adding.compile(), this.#state)) : first];
     this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
     this.#evaluated =
       this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));
@@ -143,6 +165,8 @@ class TrainingRun {
       new Float32Array(batch * train.steps * train.columns),
     ];
     this.#targets = [targets(), targets()];
+    const soft = () => (softTargets ? this.#classes.map((count) => new Float32Array(batch * count)) : []);
+    this.#soft = [soft(), soft()];
     this.#rng = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), 0, 0);
     this.#logits = this.#classes.map((count) => new Float32Array(batch * count));
   }
@@ -158,8 +182,7 @@ class TrainingRun {
 
     // A run that was stopped between a step and its evaluation begins with the evaluation.
     if (this.#evaluationIsDue()) await this.#evaluate();
-    if (this.#step < steps && !this.#early.shouldStop) this.#gather(this.#step + 1);
-    while (this.#step < steps && !this.#early.shouldStop) {
+    while (this.#step < steps && !this.#early.shouldStop && !this.#stopped) {
       if (signal?.aborted) await this.#stop();
       await this.#makeStep();
       if (this.#evaluationIsDue()) await this.#evaluate();
@@ -169,48 +192,64 @@ class TrainingRun {
   }
 
   async #makeStep(): Promise<void> {
-    const { steps, onProgress } = this.#options;
+    const { onProgress, callbacks, accumulate } = this.#options;
     const step = this.#step + 1;
-    const x = this.#x[step % 2];
-    const targets = this.#targets[step % 2];
-    this.#rng[2] = step;
-    const inputs = [x, ...targets, this.#rng];
-    const outputs = [...this.#logits, this.#loss];
-
-    const running = this.#gradients.run(inputs, outputs);
-    try {
-      if (step < steps) this.#gather(step + 1);
-    } finally {
-      await running;
-    }
-    const loss = this.#loss[0];
-    if (!Number.isFinite(loss)) throw this.#numericError(step, loss);
+    const { loss, accuracy } = await this.#computeGradients(step);
 
     const learningRate = this.#schedule.at(step);
     const { gradientNorm } = await this.#optimizer.step({
       step,
       learningRate,
-      gradients: () => this.#gradients.run(inputs, outputs),
+      gradients: async () => void (await this.#computeGradients(step)),
     });
     if (!Number.isFinite(gradientNorm)) throw this.#numericError(step, loss, gradientNorm);
 
     this.#step = step;
-    const record: StepRecord = {
-      step,
-      epoch: this.#order.epochOf(step),
-      loss,
-      accuracy: targets.map((target, h) => batchAccuracy(this.#logits[h], target, this.#classes[h])),
-      learningRate,
-      gradientNorm,
-    };
+    const epoch = this.#order.epochOf((step - 1) * accumulate + 1);
+    const record: StepRecord = { step, epoch, loss, accuracy, learningRate, gradientNorm };
     this.#history.steps.push(record);
     this.#log?.write({ event: 'step', ...record });
+    for (const { onStep } of callbacks) if (onStep?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
     onProgress?.(this.#progress('train'));
   }
 
-  /** Fills the buffers of a step. */
-  #gather(step: number): void {
-    this.#options.train.batch(this.#order.indices(step), this.#x[step % 2], this.#targets[step % 2]);
+  /** Computes the gradients of a step's batches, gathering the next batch while one runs. */
+  async #computeGradients(step: number): Promise<{ loss: number; accuracy: (number | null)[] }> {
+    const { steps, accumulate } = this.#options;
+    const last = steps * accumulate;
+    const sums = this.#classes.map(() => new LossSum(0));
+    let loss = 0;
+    for (let part = 0; part < accumulate; part++) {
+      const number = (step - 1) * accumulate + part + 1;
+      this.#gather(number);
+      const side = number % 2;
+      const targets = this.#soft[side].length > 0 ? this.#soft[side] : this.#targets[side];
+      this.#rng[2] = number;
+      const plan = this.#gradients[part === 0 ? 0 : 1];
+      const running = plan.run([this.#x[side], ...targets, this.#rng], [...this.#logits, this.#loss]);
+      try {
+        if (number < last) this.#gather(number + 1);
+      } finally {
+        await running;
+      }
+      if (!Number.isFinite(this.#loss[0])) throw this.#numericError(step, this.#loss[0]);
+      loss += this.#loss[0] / accumulate;
+      for (const [h, sum] of sums.entries()) {
+        sum.add(this.#logits[h], this.#targets[side][h], this.#options.batch, this.#classes[h]);
+      }
+    }
+    return { loss, accuracy: sums.map(({ rows, hits }) => (rows === 0 ? null : hits / rows)) };
+  }
+
+  /** Brings a batch into the buffers of its side, unless it is there. */
+  #gather(number: number): void {
+    const side = number % 2;
+    if (this.#gathered[side] === number) return;
+    const [x, targets] = [this.#x[side], this.#targets[side]];
+    this.#gathered[side] = 0;
+    this.#options.train.batch(this.#order.indices(number), x, targets);
+    this.#changes.apply(number, x, targets, this.#soft[side]);
+    this.#gathered[side] = number;
   }
 
   #evaluationIsDue(): boolean {
@@ -248,6 +287,9 @@ class TrainingRun {
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
     this.#log?.write({ event: 'evaluation', ...record });
+    for (const { onEvaluation } of this.#options.callbacks) {
+      if (onEvaluation?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
+    }
     await this.#log?.flush();
   }
 
@@ -261,7 +303,7 @@ class TrainingRun {
   }
 
   async #finish(): Promise<TrainResult> {
-    const reason = this.#early.shouldStop ? 'patience' : 'steps';
+    const reason = this.#stopped ? 'callback' : this.#early.shouldStop ? 'patience' : 'steps';
     const { bestStep, best } = this.#early;
     await this.#save();
     this.#log?.write({ event: 'end', reason, step: this.#step, bestStep });
@@ -272,6 +314,7 @@ class TrainingRun {
       bestLoss: best,
       steps: this.#step,
       reason,
+      ...(this.#options.learnHorizonWeights ? { horizonWeights: this.#learnedWeights() } : {}),
       history: this.#history,
       seconds: this.#seconds(),
     };
@@ -346,7 +389,7 @@ class TrainingRun {
       validationLoss: this.#history.evaluations.at(-1)?.loss ?? Number.NaN,
       learningRate: last?.learningRate ?? 0,
       gradientNorm: last?.gradientNorm ?? Number.NaN,
-      ...this.#clock.pace(this.#step, this.#options.batch),
+      ...this.#clock.pace(this.#step, this.#options.batch * this.#options.accumulate),
     };
   }
 
@@ -357,8 +400,15 @@ class TrainingRun {
       gradientNorm,
       state: this.#state,
       parameters: this.#trained,
-      x: this.#x[step % 2],
+      x: this.#x[this.#rng[2] % 2],
       columns: this.#options.train.columns,
+    });
+  }
+
+  #learnedWeights(): number[] {
+    return this.#classes.map((_, h) => {
+      const learned = this.#trained.some(({ name }) => name === logVariance(h));
+      return learned ? Math.exp(-this.#state.get(logVariance(h))[0]) : 0;
     });
   }
 

@@ -2,6 +2,7 @@
 import {
   add,
   dropout,
+  dropPath,
   exp,
   gelu,
   leakyRelu,
@@ -117,6 +118,18 @@ function boundedGradient(operation: string): OperationCase[] {
   }));
 }
 
+function dropPaths(): OperationCase[] {
+  return [[1], [37], [9, 5], [6, 3, 17], [40, 2, 16]].map(
+    (shape): OperationCase => ({
+      operation: 'drop_path',
+      name: `(${shape.join(', ')})`,
+      inputs: [{ shape }, RNG],
+      apply: ([x, rng]) => [dropPath(x, rng, { p: 0.4, stream: 5 })],
+      differentiable: size(shape) < 400,
+    }),
+  );
+}
+
 function dropouts(): OperationCase[] {
   return RAGGED.flatMap(({ shape, name }) =>
     [0.1, 0.5].map(
@@ -175,6 +188,7 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...boundedGradient('sigmoid_grad'),
   ...unary('exp', exp, false),
   ...dropouts(),
+  ...dropPaths(),
   ...fusedDropout('gelu_dropout', 1, 0),
   ...fusedDropout('gelu_dropout_grad', 2, 0),
   ...fusedDropout('dropout_add', 2),

@@ -9,6 +9,7 @@ import {
   scale,
   selectStep,
   slice,
+  softCrossEntropy,
   softmaxCrossEntropy,
   sumRows,
   sumSquares,
@@ -94,6 +95,52 @@ function losses(): OperationCase[] {
     }
   }
   return rows;
+}
+
+/** Soft targets: mixtures, weights, rows of zeros. */
+function softLosses(): OperationCase[] {
+  return (
+    [
+      [1, 2],
+      [5, 3],
+      [64, 3],
+      [7, 33],
+    ] as const
+  ).flatMap(([m, c]) =>
+    [0, 0.5, 2].flatMap((gamma): OperationCase[] =>
+      (
+        [
+          ['', [0.7, 0.2, 0.1, 0, 1, 0.4]],
+          [' all left out', [0]],
+        ] as const
+      ).flatMap(([label, values]): OperationCase[] => {
+        const name = `(${m}, ${c}) gamma ${gamma}${label}`;
+        const target: CaseInput = { shape: [m, c], values };
+        return [
+          {
+            operation: 'soft_cross_entropy',
+            name,
+            inputs: [{ shape: [m, c] }, target],
+            apply: ([x, q]) => [softCrossEntropy(x, q, { gamma }).loss],
+            wrt: [0],
+            differentiable: m * c <= 200,
+            ulps: 32,
+          },
+          {
+            operation: 'soft_cross_entropy_grad',
+            name,
+            inputs: [{ shape: [1] }, { shape: [m, c] }, target],
+            apply: ([dLoss, x, q]) => {
+              const [, probs] = raw('soft_cross_entropy', { gamma })([x, q]);
+              return [probs, ...raw('soft_cross_entropy_grad', { gamma })([dLoss, probs, q])];
+            },
+            differentiable: false,
+            ulps: 64,
+          },
+        ];
+      }),
+    ),
+  );
 }
 
 function steps(): OperationCase[] {
@@ -193,6 +240,7 @@ function clips(): OperationCase[] {
 export const ROW_CASES: readonly OperationCase[] = [
   ...norms(),
   ...losses(),
+  ...softLosses(),
   ...steps(),
   ...columnsOf(),
   ...reductions(),

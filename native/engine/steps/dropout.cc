@@ -1,10 +1,13 @@
-// Steps dropout, gelu_dropout, gelu_dropout_grad, dropout_add {p, stream}: kernels/dropout/dropout.h has the formulas.
+// Steps dropout, gelu_dropout, gelu_dropout_grad, dropout_add, drop_path {p, stream}: kernels/dropout/dropout.h has the formulas.
 //   dropout, gelu_dropout   x, rng → y. The gradient of dropout is dropout of dy.
 //   gelu_dropout_grad       dy, x, rng → dx
 //   dropout_add             x, residual, rng → y
+//   drop_path               x (B, …), rng → y: sample b times what dropout makes of element b of (1, …, 1); its own gradient too
 // rng u32 (4) = [seed low, seed high, step, unused]. The result may share memory with any other operand.
 #include "kernels/dropout/dropout.h"
+#include "kernels/elementwise/elementwise.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/step.h"
@@ -83,6 +86,36 @@ class BinaryDropout final : public DropoutStep {
   float* y_;
 };
 
+class DropPath final : public DropoutStep {
+ public:
+  DropPath(BindContext& context, const Operand& x, const Operand& rng, const Operand& y)
+      : DropoutStep(context, rng, x.elements()), dropout_(dropout_table(context.isa())),
+        elementwise_(elementwise_table(context.isa())), x_(x.as<float>()), y_(y.as<float>()), samples_(x.shape[0]),
+        size_(samples_ == 0 ? 0 : x.elements() / samples_) {
+    context.workspace(static_cast<size_t>(samples_) * sizeof(float));
+  }
+  void run(RunContext& context) override {
+    float* factors = reinterpret_cast<float*>(context.workspace);
+    std::fill(factors, factors + samples_, 1.0f);
+    dropout_.dropout(factors, factors, 0, samples_, draw());
+    split_range(context.pool, samples_, 1, kPerPiece / std::max<int64_t>(size_, 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        float* y = y_ + b * size_;
+        if (factors[b] == 0.0f) std::fill(y, y + size_, 0.0f);   // NaN too
+        else elementwise_.scale(x_ + b * size_, factors[b], y, size_);
+      }
+    });
+  }
+  double bytes() const override { return 8.0 * static_cast<double>(n_); }
+
+ private:
+  const DropoutKernels& dropout_;
+  const ElementwiseKernels& elementwise_;
+  const float* x_;
+  float* y_;
+  int64_t samples_, size_;
+};
+
 std::unique_ptr<Step> bind_unary(BindContext& context, Unary kernel) {
   expect_counts(context, 2, 2, 1);
   const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
@@ -105,6 +138,12 @@ const DropoutKernels& kernels(const BindContext& context) { return dropout_table
 
 }  // namespace
 
+std::unique_ptr<Step> bind_drop_path(BindContext& context) {
+  expect_counts(context, 2, 2, 1);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "x");
+  const Operand& rng = expect(context.input(1), DType::u32, {4}, "rng");
+  return std::make_unique<DropPath>(context, x, rng, expect_same_shape(context.output(0), x, "y"));
+}
 std::unique_ptr<Step> bind_dropout(BindContext& context) { return bind_unary(context, kernels(context).dropout); }
 std::unique_ptr<Step> bind_gelu_dropout(BindContext& context) { return bind_unary(context, kernels(context).gelu_dropout); }
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext& context) {

@@ -8,6 +8,7 @@ std::unique_ptr<Step> bind_attention(BindContext&);
 std::unique_ptr<Step> bind_attention_grad(BindContext&);
 
 // dropout
+std::unique_ptr<Step> bind_drop_path(BindContext&);
 std::unique_ptr<Step> bind_dropout(BindContext&);
 std::unique_ptr<Step> bind_dropout_add(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout(BindContext&);
@@ -42,6 +43,8 @@ std::unique_ptr<Step> bind_slice(BindContext&);
 std::unique_ptr<Step> bind_transpose(BindContext&);
 
 // loss
+std::unique_ptr<Step> bind_soft_cross_entropy(BindContext&);
+std::unique_ptr<Step> bind_soft_cross_entropy_grad(BindContext&);
 std::unique_ptr<Step> bind_softmax(BindContext&);
 std::unique_ptr<Step> bind_softmax_cross_entropy(BindContext&);
 std::unique_ptr<Step> bind_softmax_cross_entropy_grad(BindContext&);
@@ -90,6 +93,7 @@ constexpr Entry kEntries[] = {
     {"attention_grad", bind_attention_grad},
 
     // dropout
+    {"drop_path", bind_drop_path},
     {"dropout", bind_dropout},
     {"dropout_add", bind_dropout_add},
     {"gelu_dropout", bind_gelu_dropout},
@@ -124,6 +128,8 @@ constexpr Entry kEntries[] = {
     {"transpose", bind_transpose},
 
     // loss
+    {"soft_cross_entropy", bind_soft_cross_entropy},
+    {"soft_cross_entropy_grad", bind_soft_cross_entropy_grad},
     {"softmax", bind_softmax},
     {"softmax_cross_entropy", bind_softmax_cross_entropy},
     {"softmax_cross_entropy_grad", bind_softmax_cross_entropy_grad},

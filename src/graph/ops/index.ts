@@ -9,6 +9,7 @@ import { centreListOperation } from './centre-list.js';
 import { clampListOperation } from './clamp-list.js';
 import { clipNormOperation } from './clip-norm.js';
 import { concatOperation } from './concat.js';
+import { dropPathOperation } from './drop-path.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
 import { expOperation } from './exp.js';
@@ -38,6 +39,8 @@ import { selectStepGradOperation } from './select-step-grad.js';
 import { sigmoidOperation } from './sigmoid.js';
 import { sigmoidGradOperation } from './sigmoid-grad.js';
 import { sliceOperation } from './slice.js';
+import { softCrossEntropyOperation } from './soft-cross-entropy.js';
+import { softCrossEntropyGradOperation } from './soft-cross-entropy-grad.js';
 import { softmaxOperation } from './softmax.js';
 import { softmaxCrossEntropyOperation } from './softmax-cross-entropy.js';
 import { softmaxCrossEntropyGradOperation } from './softmax-cross-entropy-grad.js';
@@ -68,6 +71,7 @@ const ALL = [
   attentionOperation,
   attentionGradOperation,
   dropoutOperation,
+  dropPathOperation,
   dropoutAddOperation,
   geluDropoutOperation,
   geluDropoutGradOperation,
@@ -79,6 +83,8 @@ const ALL = [
   softmaxOperation,
   softmaxCrossEntropyOperation,
   softmaxCrossEntropyGradOperation,
+  softCrossEntropyOperation,
+  softCrossEntropyGradOperation,
   sumRowsOperation,
   sumSquaresOperation,
   leakyReluOperation,

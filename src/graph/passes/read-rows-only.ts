@@ -3,6 +3,7 @@ import type { Graph, Node, Tensor } from '../ir.js';
 import { addOperation } from '../ops/add.js';
 import { type AttentionAttributes, attentionOperation } from '../ops/attention.js';
 import { concatOperation } from '../ops/concat.js';
+import { dropPathOperation } from '../ops/drop-path.js';
 import { dropoutOperation } from '../ops/dropout.js';
 import { geluOperation } from '../ops/gelu.js';
 import { layerNormOperation } from '../ops/layer-norm.js';
@@ -29,6 +30,8 @@ const ROW_WISE = new Map<unknown, (node: Node) => readonly number[] | undefined>
   [geluOperation, () => [0]],
   [scaleOperation, () => [0]],
   [softmaxOperation, () => [0]],
+  // It draws by sample, whatever the rows.
+  [dropPathOperation, () => [0]],
   [sliceOperation, () => [0]],
   [concatOperation, (node) => node.inputs.map((_, i) => i)],
   [addOperation, elementwise],
