@@ -78,16 +78,6 @@ double GemmRun::bytes() const {
   return 4.0 * (m * k + k * n + m * n * (problem_.residual != nullptr ? 2 : 1));
 }
 
-void expect_apart(const Operand& written, const Operand& read, const char* name) {
-  if (!read.present()) return;
-  const auto bytes = [](const Operand& o) { return o.elements() * (o.dtype == DType::i8 ? 1 : 4); };
-  const char* w = written.as<char>();
-  const char* r = read.as<char>();
-  if (w < r + bytes(read) && r < w + bytes(written)) {
-    throw BindError(std::string("the output must not share memory with ") + name);
-  }
-}
-
 bool bf16_attribute(const BindContext& context) {
   const std::string name = context.text("precision", "f32");
   if (name == "f32") return false;

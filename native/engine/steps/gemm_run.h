@@ -31,9 +31,6 @@ class GemmRun {
   int64_t packed_bytes_ = 0;         // of B in the workspace, in front of the scratch
 };
 
-// Throws a BindError where the memory of `written` touches that of `read`.
-void expect_apart(const Operand& written, const Operand& read, const char* name);
-
 // Whether the attribute precision asks for operands in bf16.
 bool bf16_attribute(const BindContext& context);
 

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "engine/step.h"
-#include "engine/steps/gemm_run.h"
 #include "engine/steps/operands.h"
 #include "engine/steps/split.h"
 

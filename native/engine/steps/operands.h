@@ -48,6 +48,17 @@ inline const Operand& expect_same_shape(const Operand& operand, const Operand& l
   return expect(operand, DType::f32, like.shape, name);
 }
 
+// Throws a BindError where the memory of `written` touches that of `read`.
+inline void expect_apart(const Operand& written, const Operand& read, const char* name) {
+  if (!read.present()) return;
+  const auto bytes = [](const Operand& o) { return o.elements() * dtype_bytes(o.dtype); };
+  const char* w = written.as<char>();
+  const char* r = read.as<char>();
+  if (w < r + bytes(read) && r < w + bytes(written)) {
+    throw BindError(std::string("the output must not share memory with ") + name);
+  }
+}
+
 inline void expect_counts(const BindContext& context, size_t min_inputs, size_t max_inputs, size_t outputs) {
   const size_t inputs = context.input_count();
   if (inputs < min_inputs || inputs > max_inputs) {

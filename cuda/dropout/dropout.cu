@@ -1,0 +1,86 @@
+#include "cuda/dropout/dropout.h"
+
+#include "cuda/device/activation.cuh"
+#include "cuda/device/map.cuh"
+#include "cuda/device/philox.cuh"
+
+namespace flashbook::cuda::dropout {
+namespace {
+
+constexpr int64_t kWarpElements = 256;   // 32 blocks of eight
+
+struct Plain {
+  float scale;
+  __device__ float operator()(float x, float, bool kept) const { return kept ? __fmul_rn(x, scale) : 0.0f; }
+};
+struct Gelu {
+  float scale;
+  __device__ float operator()(float x, float, bool kept) const { return kept ? __fmul_rn(cuda::gelu(x), scale) : 0.0f; }
+};
+struct GeluGrad {
+  float scale;
+  __device__ float operator()(float dy, float x, bool kept) const { return (kept ? dy * scale : 0.0f) * gelu_slope(x); }
+};
+struct Add {
+  float scale;
+  __device__ float operator()(float x, float residual, bool kept) const {
+    return __fadd_rn(kept ? __fmul_rn(x, scale) : 0.0f, residual);
+  }
+};
+
+template <class F, bool two>
+__global__ void __launch_bounds__(kThreads) map_drawn(const float* a, const float* b, float* y, int64_t n, bool quads, Draw draw, F f) {
+  const int lane = threadIdx.x % 32;
+  const int64_t warps = static_cast<int64_t>(gridDim.x) * (kThreads / 32);
+  const uint32_t key0 = draw.rng[0], key1 = draw.rng[1], step = draw.rng[2];
+  for (int64_t chunk = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32; chunk * kWarpElements < n;
+       chunk += warps) {
+    const uint4 words = philox_block(static_cast<uint64_t>(chunk) * 32 + lane, draw.stream, step, key0, key1);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      // This lane's quad is the first or the second half of a block that another lane has drawn.
+      const int source = half * 16 + lane / 2;
+      const uint32_t w0 = __shfl_sync(0xffffffffu, words.x, source), w1 = __shfl_sync(0xffffffffu, words.y, source);
+      const uint32_t w2 = __shfl_sync(0xffffffffu, words.z, source), w3 = __shfl_sync(0xffffffffu, words.w, source);
+      const uint32_t front = lane % 2 == 0 ? w0 : w2, back = lane % 2 == 0 ? w1 : w3;
+      const bool kept[4] = {(front & 0xffffu) >= draw.threshold, (front >> 16) >= draw.threshold,
+                            (back & 0xffffu) >= draw.threshold, (back >> 16) >= draw.threshold};
+      const int64_t e = chunk * kWarpElements + half * 128 + 4 * lane;
+      if (quads && e + 4 <= n) {
+        const float4 x = *reinterpret_cast<const float4*>(a + e);
+        const float4 z = two ? *reinterpret_cast<const float4*>(b + e) : x;
+        *reinterpret_cast<float4*>(y + e) =
+            make_float4(f(x.x, z.x, kept[0]), f(x.y, z.y, kept[1]), f(x.z, z.z, kept[2]), f(x.w, z.w, kept[3]));
+      } else {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          if (e + i < n) y[e + i] = f(a[e + i], two ? b[e + i] : 0.0f, kept[i]);
+        }
+      }
+    }
+  }
+}
+
+template <bool two, class F>
+cudaError_t launch(const float* a, const float* b, float* y, int64_t n, const Draw& draw, cudaStream_t stream, F f) {
+  const bool quads = two ? aligned_for_quads(a, b, y) : aligned_for_quads(a, y);
+  map_drawn<F, two><<<blocks_for(n, kWarpElements * (kThreads / 32)), kThreads, 0, stream>>>(a, b, y, n, quads, draw, f);
+  return cudaPeekAtLastError();
+}
+
+}  // namespace
+
+cudaError_t plain(const float* x, float* y, int64_t n, const Draw& draw, cudaStream_t stream) {
+  return launch<false>(x, nullptr, y, n, draw, stream, Plain{draw.scale});
+}
+cudaError_t gelu(const float* x, float* y, int64_t n, const Draw& draw, cudaStream_t stream) {
+  return launch<false>(x, nullptr, y, n, draw, stream, Gelu{draw.scale});
+}
+cudaError_t gelu_grad(const float* dy, const float* x, float* dx, int64_t n, const Draw& draw, cudaStream_t stream) {
+  return launch<true>(dy, x, dx, n, draw, stream, GeluGrad{draw.scale});
+}
+cudaError_t add(const float* x, const float* residual, float* y, int64_t n, const Draw& draw, cudaStream_t stream) {
+  return launch<true>(x, residual, y, n, draw, stream, Add{draw.scale});
+}
+
+}  // namespace flashbook::cuda::dropout
