@@ -3,6 +3,7 @@
  * comparison of the native engine with the interpreter on every instruction set, and by the ONNX comparison.
  */
 import type { OperationCase } from './case.js';
+import { CONVOLUTION_CASES } from './cases-convolution.js';
 import { ELEMENTWISE_CASES } from './cases-elementwise.js';
 import { MATRIX_CASES } from './cases-matrix.js';
 import { REGRESSION_CASES } from './cases-regression.js';
@@ -28,4 +29,5 @@ export const CASES: readonly OperationCase[] = [
   ...ROW_CASES,
   ...REGRESSION_CASES,
   ...SEQUENCE_CASES,
+  ...CONVOLUTION_CASES,
 ];

@@ -7,6 +7,19 @@ namespace flashbook {
 std::unique_ptr<Step> bind_attention(BindContext&);
 std::unique_ptr<Step> bind_attention_grad(BindContext&);
 
+// batch_norm
+std::unique_ptr<Step> bind_batch_norm(BindContext&);
+std::unique_ptr<Step> bind_batch_norm_frozen(BindContext&);
+std::unique_ptr<Step> bind_batch_norm_grad(BindContext&);
+
+// conv
+std::unique_ptr<Step> bind_conv2d(BindContext&);
+std::unique_ptr<Step> bind_conv2d_grad_input(BindContext&);
+std::unique_ptr<Step> bind_conv2d_grad_weight(BindContext&);
+std::unique_ptr<Step> bind_max_pool2d(BindContext&);
+std::unique_ptr<Step> bind_max_pool2d_grad(BindContext&);
+std::unique_ptr<Step> bind_unfold(BindContext&);
+
 // dropout
 std::unique_ptr<Step> bind_drop_path(BindContext&);
 std::unique_ptr<Step> bind_dropout(BindContext&);
@@ -80,6 +93,10 @@ std::unique_ptr<Step> bind_pinball_grad(BindContext&);
 // rotary
 std::unique_ptr<Step> bind_rotary(BindContext&);
 
+// weight_norm
+std::unique_ptr<Step> bind_weight_norm(BindContext&);
+std::unique_ptr<Step> bind_weight_norm_grad(BindContext&);
+
 namespace {
 
 struct Entry {
@@ -91,6 +108,19 @@ constexpr Entry kEntries[] = {
     // attention
     {"attention", bind_attention},
     {"attention_grad", bind_attention_grad},
+
+    // batch_norm
+    {"batch_norm", bind_batch_norm},
+    {"batch_norm_frozen", bind_batch_norm_frozen},
+    {"batch_norm_grad", bind_batch_norm_grad},
+
+    // conv
+    {"conv2d", bind_conv2d},
+    {"conv2d_grad_input", bind_conv2d_grad_input},
+    {"conv2d_grad_weight", bind_conv2d_grad_weight},
+    {"max_pool2d", bind_max_pool2d},
+    {"max_pool2d_grad", bind_max_pool2d_grad},
+    {"unfold", bind_unfold},
 
     // dropout
     {"drop_path", bind_drop_path},
@@ -164,6 +194,10 @@ constexpr Entry kEntries[] = {
 
     // rotary
     {"rotary", bind_rotary},
+
+    // weight_norm
+    {"weight_norm", bind_weight_norm},
+    {"weight_norm_grad", bind_weight_norm_grad},
 };
 
 }  // namespace

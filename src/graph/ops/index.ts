@@ -4,11 +4,17 @@ import { addOperation } from './add.js';
 import { ascendListOperation } from './ascend-list.js';
 import { attentionOperation } from './attention.js';
 import { attentionGradOperation } from './attention-grad.js';
+import { batchNormOperation } from './batch-norm.js';
+import { batchNormFrozenOperation } from './batch-norm-frozen.js';
+import { batchNormGradOperation } from './batch-norm-grad.js';
 import { blendListOperation } from './blend-list.js';
 import { centreListOperation } from './centre-list.js';
 import { clampListOperation } from './clamp-list.js';
 import { clipNormOperation } from './clip-norm.js';
 import { concatOperation } from './concat.js';
+import { conv2dOperation } from './conv2d.js';
+import { conv2dGradInputOperation } from './conv2d-grad-input.js';
+import { conv2dGradWeightOperation } from './conv2d-grad-weight.js';
 import { dropPathOperation } from './drop-path.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
@@ -25,6 +31,8 @@ import { leakyReluOperation } from './leaky-relu.js';
 import { leakyReluGradOperation } from './leaky-relu-grad.js';
 import { linearOperation } from './linear.js';
 import { matmulOperation } from './matmul.js';
+import { maxPool2dOperation } from './max-pool2d.js';
+import { maxPool2dGradOperation } from './max-pool2d-grad.js';
 import { mulOperation } from './mul.js';
 import { pinballOperation } from './pinball.js';
 import { pinballGradOperation } from './pinball-grad.js';
@@ -50,9 +58,12 @@ import { sumSquaresOperation } from './sum-squares.js';
 import { tanhOperation } from './tanh.js';
 import { tanhGradOperation } from './tanh-grad.js';
 import { transposeOperation } from './transpose.js';
+import { unfoldOperation } from './unfold.js';
 import { updateAdamOperation } from './update-adam.js';
 import { updateLambOperation } from './update-lamb.js';
 import { updateSgdOperation } from './update-sgd.js';
+import { weightNormOperation } from './weight-norm.js';
+import { weightNormGradOperation } from './weight-norm-grad.js';
 
 const ALL = [
   linearOperation,
@@ -108,6 +119,17 @@ const ALL = [
   updateLambOperation,
   blendListOperation,
   ascendListOperation,
+  conv2dOperation,
+  conv2dGradInputOperation,
+  conv2dGradWeightOperation,
+  unfoldOperation,
+  maxPool2dOperation,
+  maxPool2dGradOperation,
+  batchNormOperation,
+  batchNormGradOperation,
+  batchNormFrozenOperation,
+  weightNormOperation,
+  weightNormGradOperation,
 ] as unknown as readonly Operation[];
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));
