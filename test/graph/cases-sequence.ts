@@ -1,6 +1,6 @@
 /** Rows of the operations that know steps, positions and channels. */
-import { rotary, type Shape, transpose } from '../../src/graph/index.js';
-import { type OperationCase, raw, size } from './case.js';
+import { lstm, rotary, type Shape, transpose } from '../../src/graph/index.js';
+import { type CaseInput, type OperationCase, raw, size } from './case.js';
 
 function rotaries(): OperationCase[] {
   const sizes = [
@@ -44,4 +44,57 @@ function transposes(): OperationCase[] {
   }));
 }
 
-export const SEQUENCE_CASES: readonly OperationCase[] = [...rotaries(), ...transposes()];
+function lstms(): OperationCase[] {
+  const sizes = [
+    [1, 1, 1, 1],
+    [2, 3, 2, 3],
+    [3, 5, 4, 2],
+    [2, 9, 7, 17],
+    [19, 6, 5, 33],
+    [33, 4, 40, 64],
+    [1, 100, 12, 32],
+  ];
+  return sizes.flatMap(([batch, steps, columns, hidden]): OperationCase[] => {
+    const name = `B ${batch}, T ${steps}, ${columns} → ${hidden}`;
+    // Weights of the size that they start with: 1/√H.
+    const weights = (rows: number, n: number): CaseInput => ({ shape: [rows, n], values: small(rows * n, hidden) });
+    const x = { shape: [batch, steps, columns] };
+    const h = { shape: [batch, steps, hidden] };
+    const wHidden = weights(4 * hidden, hidden);
+    return [
+      {
+        operation: 'lstm',
+        name,
+        inputs: [x, wHidden, weights(4 * hidden, columns), { shape: [4 * hidden] }],
+        apply: ([input, w, wInput, bias]) => [lstm(input, { wHidden: w, wInput, bias })],
+        differentiable: size([batch, steps, hidden]) <= 40,
+        ulps: 64 * Math.sqrt(steps),
+      },
+      {
+        operation: 'lstm',
+        name: `${name} of projected input`,
+        inputs: [{ shape: [batch, steps, 4 * hidden] }, wHidden, { shape: [4 * hidden] }],
+        apply: ([z, w, bias]) => [lstm(z, { wHidden: w, bias }), lstm(z, { wHidden: w })],
+        differentiable: size([batch, steps, hidden]) <= 40,
+        ulps: 64 * Math.sqrt(steps),
+      },
+      {
+        operation: 'lstm_grad',
+        name,
+        inputs: [h, wHidden, { shape: [batch, steps, 4 * hidden] }],
+        apply: ([dh, w, z]) => {
+          const [states, gates, c] = raw('lstm')([z, w]);
+          return [gates, c, ...raw('lstm_grad')([dh, w, states, gates, c])];
+        },
+        differentiable: false,
+        ulps: 64 * Math.sqrt(steps),
+      },
+    ];
+  });
+}
+
+function small(count: number, hidden: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.fround(Math.sin(i * 12.9898 + 1) / Math.sqrt(hidden)));
+}
+
+export const SEQUENCE_CASES: readonly OperationCase[] = [...rotaries(), ...transposes(), ...lstms()];

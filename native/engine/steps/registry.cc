@@ -80,6 +80,10 @@ std::unique_ptr<Step> bind_update_sgd(BindContext&);
 std::unique_ptr<Step> bind_qlinear(BindContext&);
 std::unique_ptr<Step> bind_quantise_rows(BindContext&);
 
+// recurrent
+std::unique_ptr<Step> bind_lstm(BindContext&);
+std::unique_ptr<Step> bind_lstm_grad(BindContext&);
+
 // reduce
 std::unique_ptr<Step> bind_sum_rows(BindContext&);
 std::unique_ptr<Step> bind_sum_squares(BindContext&);
@@ -181,6 +185,10 @@ constexpr Entry kEntries[] = {
     // qgemm
     {"qlinear", bind_qlinear},
     {"quantise_rows", bind_quantise_rows},
+
+    // recurrent
+    {"lstm", bind_lstm},
+    {"lstm_grad", bind_lstm_grad},
 
     // reduce
     {"sum_rows", bind_sum_rows},

@@ -30,6 +30,8 @@ import { layerNormGradOperation } from './layer-norm-grad.js';
 import { leakyReluOperation } from './leaky-relu.js';
 import { leakyReluGradOperation } from './leaky-relu-grad.js';
 import { linearOperation } from './linear.js';
+import { lstmOperation } from './lstm.js';
+import { lstmGradOperation } from './lstm-grad.js';
 import { matmulOperation } from './matmul.js';
 import { maxPool2dOperation } from './max-pool2d.js';
 import { maxPool2dGradOperation } from './max-pool2d-grad.js';
@@ -130,6 +132,8 @@ const ALL = [
   batchNormFrozenOperation,
   weightNormOperation,
   weightNormGradOperation,
+  lstmOperation,
+  lstmGradOperation,
 ] as unknown as readonly Operation[];
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));
