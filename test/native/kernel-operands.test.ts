@@ -11,6 +11,7 @@ import {
   type PlanSpec,
   type PlanStep,
   runtimeInfo,
+  type State,
   type StateSpec,
   type TypedArray,
 } from '../../src/native/index.js';
@@ -199,13 +200,15 @@ function tryCall(call: Call, { last, isa, frozen }: Setting, pick: (n: number) =
     const some = dtype === 'f32' ? [1, -0.5, 0, 3e38, Number.NaN] : [0, 1, 2, -1, 100, 2 ** 31 - 1, -(2 ** 31)];
     return new ARRAYS[dtype](size(shape)).map(() => at(some, pick)) as TypedArray;
   };
+  let state: State | undefined;
   let plan: Plan;
   try {
-    const state = device.createState(specs);
+    state = device.createState(specs);
     for (const { name, dtype, shape } of specs) state.set(name, values(dtype, shape));
     plan = device.createPlan(spec, state, { isa, frozen });
   } catch (error) {
     if (!(error instanceof FlashbookError)) throw error;
+    state?.dispose();
     return false;
   }
   const guard = new Uint32Array(64).fill(0xdeadbeef);
@@ -214,7 +217,9 @@ function tryCall(call: Call, { last, isa, frozen }: Setting, pick: (n: number) =
     return guards.includes(i) ? guard.slice() : values(dtype, shape);
   });
   plan.runSync(arrays, arrays);
+  // Guarded memory is mapped piece by piece, and a process may have only so many mappings: nothing waits for the collector.
   plan.dispose();
+  state.dispose();
   for (const [place, i] of spec.inputs.entries()) {
     if (guards.includes(i)) expect(arrays[place], `guard ${i} of ${JSON.stringify(spec)}`).toEqual(guard);
   }
