@@ -4,6 +4,7 @@ import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
+import { learningRateCommand } from './learning-rate.js';
 import { predictCommand } from './predict.js';
 import { runCommand } from './run.js';
 import { scheduleCommand } from './schedule.js';
@@ -37,6 +38,7 @@ Examples:
     inspectCommand(),
     featuresCommand(),
     scheduleCommand(),
+    learningRateCommand(),
     doctorCommand(),
     benchCommand(),
   ]) {

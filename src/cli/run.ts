@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { runFacts, runTables } from '../monitor/report/tables.js';
-import { type RunConfigInput, runConfig } from '../pipeline/config.js';
+import { OPTIMIZERS } from '../optim/index.js';
+import { AUGMENTATIONS, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
 import { decimalNumber, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
@@ -9,6 +10,7 @@ import { terminal } from './terminal.js';
 
 interface RunFlags extends RunConfigInput {
   out: string;
+  tensorboard?: string;
   resume?: boolean;
   threads?: number;
   json?: boolean;
@@ -40,6 +42,32 @@ export function runCommand(): Command {
     .option('--steps <n>', 'training steps', wholeNumber)
     .option('--batch <n>', 'windows in a training step', wholeNumber)
     .option('--learning-rate <x>', 'peak learning rate', decimalNumber)
+    .addOption(new Option('--schedule <name>', 'of the learning rate').choices(RUN_SCHEDULES))
+    .option('--cycles <n>', 'descents of the schedule cosineRestarts', wholeNumber)
+    .addOption(new Option('--optimizer <name>', 'update rule').choices(OPTIMIZERS))
+    .option('--momentum <x>', 'momentum of SGD', decimalNumber)
+    .option('--nesterov', "SGD in Nesterov's form")
+    .option('--weight-decay <x>', 'weight decay', decimalNumber)
+    .option('--clip-norm <x>', 'largest global norm of the gradients (0: any)', decimalNumber)
+    .option('--clip-value <x>', 'largest element of the gradients (0: any)', decimalNumber)
+    .option('--centralise', 'gradient centralisation')
+    .option('--lookahead <n>', 'Lookahead, steps between synchronisations', wholeNumber)
+    .option('--sam <rho>', 'sharpness-aware minimisation, its radius', decimalNumber)
+    .option('--adaptive-sam', 'a radius in proportion to each weight (ASAM)')
+    .option('--ema <decay>', 'keep a moving average of the weights', decimalNumber)
+    .option('--swa <share>', 'keep the mean of the weights after this share of the steps', decimalNumber)
+    .option('--accumulate <n>', 'batches whose gradients make one step', wholeNumber)
+    .option('--recompute <n>', 'segments of activations computed again instead of kept', wholeNumber)
+    .option('--drop-path <p>', 'stochastic depth of the last layer', decimalNumber)
+    .option('--mixup <alpha>', 'mix windows and their labels', decimalNumber)
+    .option('--cutmix <alpha>', 'exchange stretches of windows, and their share of the labels', decimalNumber)
+    .option('--focal-gamma <x>', 'focal loss', decimalNumber)
+    .addOption(new Option('--class-weights <kind>', 'weights of the classes in the loss').choices(['none', 'balanced']))
+    .option('--learn-horizon-weights', 'learn how much each horizon counts')
+    .option('--augment <list>', `changes of the training windows: ${AUGMENTATIONS.join(',')}`, (text) =>
+      text.split(','),
+    )
+    .option('--tensorboard <folder>', 'write an event file for TensorBoard')
     .option('--evaluate-every <n>', 'steps between evaluations', wholeNumber)
     .option('--patience <n>', 'evaluations without improvement before training stops', wholeNumber)
     .option('--latency-samples <n>', 'single predictions timed for each predictor', wholeNumber)
@@ -48,7 +76,7 @@ export function runCommand(): Command {
     .action(run);
 }
 
-async function run({ out, resume = false, threads, json = false, ...flags }: RunFlags): Promise<void> {
+async function run({ out, resume = false, tensorboard, threads, json = false, ...flags }: RunFlags): Promise<void> {
   const screen = terminal({ json });
   const config = runConfig(flags);
   const progress = progressView();
@@ -60,6 +88,7 @@ async function run({ out, resume = false, threads, json = false, ...flags }: Run
     const { metrics, files } = await runPipeline(config, {
       folder: out,
       resume,
+      tensorboard,
       threads,
       signal: interrupt.signal,
       onProgress: progress.update,

@@ -34,6 +34,7 @@ export {
   type StepContext,
   type StepReport,
 } from './optimizer.js';
+export { OPTIMIZERS, type OptimizerSettings, optimizerFrom } from './optimizer-by-name.js';
 export { type ReduceOnPlateauOptions, reduceOnPlateau } from './plateau-schedule.js';
 export { type SamOptions, sam } from './sam.js';
 export type { Schedule, ScheduleRun, ScheduleValue } from './schedule.js';

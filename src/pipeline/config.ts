@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
+import { OPTIMIZERS } from '../optim/index.js';
+
+/** Schedules that a run can take: those that need no numbers but its own. */
+export const RUN_SCHEDULES = [
+  'cosine',
+  'cosineRestarts',
+  'constant',
+  'oneCycle',
+  'inverseSqrt',
+  'reduceOnPlateau',
+] as const;
+export const AUGMENTATIONS = ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] as const;
 
 const count = (min: number, max = 1e9) => z.int().min(min).max(max);
 
@@ -32,6 +44,44 @@ export const runConfigSchema = z.strictObject({
   warmupSteps: count(0, 1_000_000),
   weightDecay: z.number().min(0).max(1).default(0.01),
   clipNorm: z.number().min(0).default(1),
+  /** Elements of gradients are clipped to ± this; 0: not. */
+  clipValue: z.number().min(0).default(0),
+  optimizer: z.enum(OPTIMIZERS).default('adamw'),
+  /** Of SGD. */
+  momentum: z.number().min(0).max(0.9999).default(0.9),
+  nesterov: z.boolean().default(false),
+  /** Gradient centralisation. */
+  centralise: z.boolean().default(false),
+  /** Steps between synchronisations of Lookahead; 0: without. */
+  lookahead: count(0, 1000).default(0),
+  /** Radius of sharpness-aware minimisation; 0: without. */
+  sam: z.number().min(0).max(100).default(0),
+  /** The radius of each weight in proportion to its size (ASAM). */
+  adaptiveSam: z.boolean().default(false),
+  /** Decay of a moving average of the weights, which is what is kept; 0: without. */
+  ema: z.number().min(0).max(0.999999).default(0),
+  /** Share of the steps after which weights are averaged (SWA), which is what is kept; 0: without. */
+  swa: z.number().min(0).max(0.999).default(0),
+  schedule: z.enum(RUN_SCHEDULES).default('cosine'),
+  /** Descents of the schedule cosineRestarts. */
+  cycles: count(1, 1000).default(4),
+  /** Batches whose gradients make one step. */
+  accumulate: count(1, 4096).default(1),
+  /** Segments of the forward pass that are computed again in the backward pass; 0: keep all activations. */
+  recompute: count(0, 64).default(0),
+  /** Stochastic depth of the last layer. */
+  dropPath: z.number().min(0).max(0.9).default(0),
+  /** α of mixup and of CutMix; 0: without. */
+  mixup: z.number().min(0).max(100).default(0),
+  cutmix: z.number().min(0).max(100).default(0),
+  /** γ of the focal loss; 0: cross-entropy. */
+  focalGamma: z.number().min(0).max(10).default(0),
+  /** 'balanced': all classes weigh the same in the loss. */
+  classWeights: z.enum(['none', 'balanced']).default('none'),
+  /** Learn how much each horizon counts. */
+  learnHorizonWeights: z.boolean().default(false),
+  /** Changes of the training windows. */
+  augment: z.array(z.enum(AUGMENTATIONS)).default([]),
   labelSmoothing: z.number().min(0).max(0.9).default(0.1),
   evaluateEvery: count(1, 1_000_000),
   /** Evaluations without improvement after which training stops. */

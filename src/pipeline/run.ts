@@ -3,9 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { writeFileAtomic } from '../core/files.js';
 import { checkOptions } from '../core/options.js';
 import { packageVersion } from '../core/version.js';
-import { PricePredictor } from '../models/index.js';
 import { renderReport } from '../monitor/report/page.js';
-import { CLASSES, type RunMetrics } from '../monitor/run-metrics.js';
+import type { RunMetrics } from '../monitor/run-metrics.js';
 import { runtimeInfo, setThreads } from '../native/index.js';
 import { type RunConfigInput, runConfig } from './config.js';
 import { labelDefinition, shortSource } from './describe.js';
@@ -14,6 +13,7 @@ import { predictStage } from './predict-stage.js';
 import { prepareData, readStage } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, RunFolder } from './run-folder.js';
+import { runModel } from './run-model.js';
 import { horizonMetrics } from './score.js';
 import { trainingCurve, trainStage } from './train-stage.js';
 
@@ -22,6 +22,8 @@ export interface RunOptions {
   folder: string;
   /** Go on from the last checkpoint in the folder, to the same result. */
   resume?: boolean;
+  /** Folder of an event file for TensorBoard. */
+  tensorboard?: string;
   /** Threads of the native core; no result depends on it. */
   threads?: number;
   signal?: AbortSignal;
@@ -32,7 +34,7 @@ export interface RunOptions {
   now?: () => Date;
 }
 
-const OPTIONS = ['folder', 'resume', 'threads', 'signal', 'onProgress', 'onNote', 'now'];
+const OPTIONS = ['folder', 'resume', 'tensorboard', 'threads', 'signal', 'onProgress', 'onNote', 'now'];
 
 export interface RunResult {
   metrics: RunMetrics;
@@ -63,17 +65,7 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
   const session = await stages.time('read', () => readStage(config, { signal, onProgress }));
   const data = await stages.time('book and features', async () => prepareData(session, config, onProgress));
   await folder.begin();
-  const model = new PricePredictor({
-    features: data.table.columns,
-    steps: config.window,
-    dModel: config.width,
-    heads: config.heads,
-    layers: config.layers,
-    feedForward: config.feedForward,
-    horizons: config.horizons.length,
-    classes: CLASSES.length,
-    dropout: config.dropout,
-  });
+  const model = runModel(config, data.table.columns);
   const trained = await stages.time('train', () => trainStage(model, data, config, folder, options));
   await stages.time('export', () => exportStage(model, trained, data, config, folder, onProgress));
   const { predictors, agreements } = await stages.time('predict', () =>
@@ -118,7 +110,7 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
       steps: trained.steps,
       batch: config.batch,
       seconds: trained.seconds,
-      examples: trained.steps * config.batch,
+      examples: trained.steps * config.batch * config.accumulate,
       bestStep: trained.bestStep,
       stoppedEarly: trained.reason === 'patience',
       history: trainingCurve(trained.history),

@@ -1,5 +1,7 @@
+import { jitter, sliceWindow, warpMagnitude, warpTime } from '../data/index.js';
 import type { PricePredictor } from '../models/index.js';
 import type { TrainingPoint } from '../monitor/run-metrics.js';
+import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
 import { type History, type TrainResult, train } from '../train/index.js';
 import type { RunConfig } from './config.js';
 import { type PreparedData, scaledWindows } from './prepare.js';
@@ -12,7 +14,7 @@ export async function trainStage(
   data: PreparedData,
   config: RunConfig,
   folder: RunFolder,
-  options: { resume?: boolean; signal?: AbortSignal; onProgress?: ProgressListener },
+  options: { resume?: boolean; tensorboard?: string; signal?: AbortSignal; onProgress?: ProgressListener },
 ): Promise<TrainResult> {
   const { onProgress, signal, resume } = options;
   const scaled = data.scaler.transform(data.table.values);
@@ -23,17 +25,23 @@ export async function trainStage(
     seed: config.seed,
     batch: config.batch,
     steps: config.steps,
-    learningRate: config.learningRate,
-    minLearningRate: config.minLearningRate,
-    warmupSteps: config.warmupSteps,
-    weightDecay: config.weightDecay,
-    clipNorm: config.clipNorm,
+    schedule: scheduleOf(config),
+    optimizer: optimizerOf(config),
+    accumulate: config.accumulate,
+    recompute: config.recompute === 0 ? false : config.recompute,
+    augment: config.augment.map((name) => AUGMENTATION[name]()),
+    mixup: config.mixup,
+    cutmix: config.cutmix,
+    focalGamma: config.focalGamma,
+    classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
+    learnHorizonWeights: config.learnHorizonWeights,
     labelSmoothing: config.labelSmoothing,
     evaluateEvery: config.evaluateEvery,
     maxValidationWindows: config.validationWindows,
     patience: config.patience,
     checkpoint: folder.file(RUN_FILES.checkpoint),
     log: folder.file(RUN_FILES.log),
+    tensorboard: options.tensorboard,
     resume,
     signal,
     onProgress: ({ phase, step, total, loss, validationLoss }) => {
@@ -52,6 +60,31 @@ export async function trainStage(
     finished: true,
   });
   return result;
+}
+
+const AUGMENTATION = { jitter, warpMagnitude, warpTime, sliceWindow };
+
+/** The optimiser of a run, with all that is put around it. */
+export function optimizerOf(config: RunConfig): Optimizer {
+  const { optimizer, weightDecay, clipNorm, clipValue, centralise, lookahead, sam, adaptiveSam, ema } = config;
+  const sgd = optimizer === 'sgd' ? { momentum: config.momentum, nesterov: config.nesterov } : {};
+  const swa = config.swa === 0 ? 0 : Math.max(1, Math.round(config.swa * config.steps));
+  const around = { clipValue, centralise, lookahead, sam, adaptiveSam, ema, swa };
+  return optimizerFrom({ optimizer, weightDecay, clipNorm, ...sgd, ...around });
+}
+
+/** The schedule of a run. */
+export function scheduleOf(config: RunConfig): Schedule {
+  const { schedule, learningRate, minLearningRate, warmupSteps, steps: totalSteps, cycles } = config;
+  const all = {
+    learningRate,
+    minLearningRate,
+    warmupSteps: schedule === 'inverseSqrt' ? Math.max(1, warmupSteps) : warmupSteps,
+    totalSteps,
+    cycles,
+  };
+  const taken = Object.entries(all).filter(([name]) => SCHEDULES[schedule].options.includes(name));
+  return scheduleFrom({ schedule, ...Object.fromEntries(taken) });
 }
 
 /** The evaluations of a training run, as the report draws them. */

@@ -12,6 +12,11 @@ export {
 export { EarlyStopping } from './early-stopping.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from './history.js';
+export {
+  type FindLearningRateOptions,
+  findLearningRate,
+  type LearningRateSweep,
+} from './learning-rate-finder.js';
 export { type HorizonLossOptions, horizonLoss } from './losses.js';
 export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';

@@ -42,6 +42,11 @@ export interface TrainOptions {
   clipValue?: number;
   /** Batches whose gradients make one step, as if they were one batch. */
   accumulate?: number;
+  /**
+   * Compute activations again in the backward pass instead of keeping them all: less memory, more time, the same bits. `true`, or
+   * into how many segments the forward pass is cut.
+   */
+  recompute?: boolean | number;
   /** Changes of the windows, one after the other, new ones in every step. */
   augment?: readonly Augmentation[];
   /** α of mixup; 0 does not mix. */
@@ -78,6 +83,8 @@ export interface TrainOptions {
   resume?: boolean;
   /** Path of a log of JSON lines. */
   log?: string;
+  /** Folder of an event file for TensorBoard. */
+  tensorboard?: string;
   /** Stops after the step that runs; with `checkpoint` the state is saved first. */
   signal?: AbortSignal;
   /** Told of every step and evaluation; may end the run. */
@@ -105,6 +112,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'optimizer',
   'clipValue',
   'accumulate',
+  'recompute',
   'augment',
   'mixup',
   'cutmix',
@@ -124,6 +132,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'checkpointEverySeconds',
   'resume',
   'log',
+  'tensorboard',
   'signal',
   'onProgress',
   'device',
@@ -140,6 +149,7 @@ export interface ResolvedOptions {
   schedule: Schedule;
   optimizer: Optimizer;
   accumulate: number;
+  recompute: boolean | number;
   augment: readonly Augmentation[];
   mixup: number;
   cutmix: number;
@@ -158,6 +168,7 @@ export interface ResolvedOptions {
   checkpointEverySeconds: number;
   resume: boolean;
   log?: string;
+  tensorboard?: string;
   signal?: AbortSignal;
   callbacks: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
@@ -215,6 +226,8 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
       options.clipValue,
     ),
     accumulate,
+    recompute:
+      typeof options.recompute === 'number' ? integer('recompute', options.recompute, 1) : (options.recompute ?? false),
     augment: options.augment ?? [],
     mixup: finite('mixup', options.mixup ?? 0, 0),
     cutmix: finite('cutmix', options.cutmix ?? 0, 0),
@@ -240,6 +253,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     checkpointEverySeconds: finite('checkpointEverySeconds', options.checkpointEverySeconds ?? 30, 0),
     resume: options.resume ?? false,
     log: options.log,
+    tensorboard: options.tensorboard,
     signal: options.signal,
     callbacks: options.callbacks ?? [],
     onProgress: options.onProgress,

@@ -5,6 +5,7 @@ import {
   fuseLinear,
   Graph,
   readRowsOnly,
+  recomputeActivations,
   type Tensor,
 } from '../graph/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
@@ -35,6 +36,8 @@ export interface ModelGraph {
 export interface GradientOptions extends HorizonLossOptions {
   /** Gradients of so many batches make one step: each counts as this part of one. Default 1. */
   accumulate?: number;
+  /** Compute activations again in the backward pass instead of keeping them: `true`, or the number of segments. */
+  recompute?: boolean | number;
   /** Add to what the gradients' buffers hold, instead of taking its place. Default false. */
   add?: boolean;
 }
@@ -50,7 +53,7 @@ export interface GradientOptions extends HorizonLossOptions {
 export function gradientGraph(model: TrainableModel, shape: BatchShape, options: GradientOptions): ModelGraph {
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
-  const { accumulate = 1, add = false, softTargets = false } = options;
+  const { accumulate = 1, add = false, softTargets = false, recompute = false } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
@@ -69,11 +72,13 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     const buffer = graph.state(gradientName(name), gradient.shape);
     graph.update(gradientName(name), add ? buffer.add(gradient) : gradient);
   }
+  const segments = recompute === true ? {} : { segments: Number(recompute) };
+  const again = recompute === false ? [] : [(source: Graph) => recomputeActivations(source, segments)];
   return {
     graph,
     classes: classesOf(logits),
     trained: [...gradients.keys()],
-    compile: () => compilePlan(graph, { passes: [fuseLinear, fuseDropout] }),
+    compile: () => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout] }),
   };
 }
 

@@ -15,6 +15,7 @@ import { evaluationGraph, gradientGraph } from './plans.js';
 import { TrainClock, type TrainProgress } from './progress.js';
 import { RunLog } from './run-log.js';
 import { loadRun, saveRun } from './saved-run.js';
+import { TensorBoardLog } from './tensorboard.js';
 import { fillConstants, fillParameters, initialWeights, readParameters } from './weights.js';
 import { BatchOrder, checkLabels, evenlySpaced } from './windows.js';
 
@@ -99,6 +100,7 @@ class TrainingRun {
   #secondsBefore = 0;
   #clock!: TrainClock;
   #log: RunLog | undefined;
+  #tensorboard: TensorBoardLog | undefined;
   #savedAt = 0;
   /** A callback has ended the run. */
   #stopped = false;
@@ -172,13 +174,16 @@ class TrainingRun {
   }
 
   async go(): Promise<TrainResult> {
-    const { steps, log, clock, evaluateEvery, signal } = this.#options;
+    const { steps, log, tensorboard, clock, evaluateEvery, signal } = this.#options;
     const resumed = await this.#resume();
     this.#clock = new TrainClock(clock, { step: this.#step, total: steps, evaluateEvery });
     // A place that cannot be written is found now, not after hours of work.
     if (!resumed) await this.#save();
     this.#savedAt = clock();
     if (log !== undefined) this.#log = await RunLog.open(log, this.#configuration, this.#history);
+    if (tensorboard !== undefined) {
+      this.#tensorboard = await TensorBoardLog.open(tensorboard, this.#history, () => clock() / 1000);
+    }
 
     // A run that was stopped between a step and its evaluation begins with the evaluation.
     if (this.#evaluationIsDue()) await this.#evaluate();
@@ -209,6 +214,7 @@ class TrainingRun {
     const record: StepRecord = { step, epoch, loss, accuracy, learningRate, gradientNorm };
     this.#history.steps.push(record);
     this.#log?.write({ event: 'step', ...record });
+    this.#tensorboard?.step(record);
     for (const { onStep } of callbacks) if (onStep?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
     onProgress?.(this.#progress('train'));
   }
@@ -287,10 +293,11 @@ class TrainingRun {
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
     this.#log?.write({ event: 'evaluation', ...record });
+    this.#tensorboard?.evaluation(record);
     for (const { onEvaluation } of this.#options.callbacks) {
       if (onEvaluation?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
     }
-    await this.#log?.flush();
+    await this.#flushLogs();
   }
 
   /** The weights after this step: averages, where the optimiser has them. */
@@ -307,7 +314,7 @@ class TrainingRun {
     const { bestStep, best } = this.#early;
     await this.#save();
     this.#log?.write({ event: 'end', reason, step: this.#step, bestStep });
-    await this.#log?.flush();
+    await this.#flushLogs();
     return {
       parameters: this.#best,
       bestStep,
@@ -323,7 +330,7 @@ class TrainingRun {
   /** Saves and throws, when the signal has fired. */
   async #stop(): Promise<never> {
     await this.#save();
-    await this.#log?.flush();
+    await this.#flushLogs();
     const { checkpoint, signal, steps } = this.#options;
     const hint = checkpoint === undefined ? '' : `; resume from ${checkpoint}`;
     throw new FlashbookError(
@@ -332,6 +339,11 @@ class TrainingRun {
       { step: this.#step },
       { cause: signal?.reason },
     );
+  }
+
+  async #flushLogs(): Promise<void> {
+    await this.#log?.flush();
+    await this.#tensorboard?.flush();
   }
 
   #saveIsDue(): boolean {
@@ -357,7 +369,7 @@ class TrainingRun {
       buffers: this.#savedBuffers,
       best: this.#best,
     });
-    await this.#log?.flush();
+    await this.#flushLogs();
     this.#savedAt = clock();
   }
 

@@ -121,3 +121,14 @@ test('DropPath changes training, not evaluation', async () => {
   expect(dropped.history.steps[0].loss).not.toBe(plain.history.steps[0].loss);
   expect(smallModel({ dropPath: 0.5 }).encoder.map(({ dropPath }) => dropPath.p)).toEqual([0.25, 0.5]);
 });
+
+test('recomputed activations give the same bits', async () => {
+  const device = makeDevice();
+  const model = () => smallModel({ layers: 4, dropout: 0.2, dropPath: 0.1 });
+  const plain = await train(model(), shortRun({ device, steps: 6 }));
+  for (const recompute of [true, 3]) {
+    const again = await train(model(), shortRun({ device, steps: 6, recompute }));
+    expect(bitsOf(again.parameters)).toBe(bitsOf(plain.parameters));
+    expect(again.history).toEqual(plain.history);
+  }
+});

@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runConfig } from '../../src/pipeline/config.js';
+import { optimizerOf, scheduleOf } from '../../src/pipeline/train-stage.js';
+import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
+
+const folder = temporaryFolder();
+
+describe('options of training on the command line', () => {
+  test('a run with all of them: configuration, log and event file say so', async () => {
+    const { code, stderr } = await flashbook(
+      [
+        ...[
+          'run',
+          ...SMALL_RUN,
+          '--steps',
+          '6',
+          '--evaluate-every',
+          '3',
+          '--out',
+          'all',
+          '--tensorboard',
+          'tb',
+          '--json',
+        ],
+        ...[
+          '--optimizer',
+          'lamb',
+          '--centralise',
+          '--lookahead',
+          '2',
+          '--ema',
+          '0.9',
+          '--sam',
+          '0.05',
+          '--clip-value',
+          '1',
+        ],
+        ...[
+          '--schedule',
+          'cosineRestarts',
+          '--cycles',
+          '2',
+          '--accumulate',
+          '2',
+          '--recompute',
+          '2',
+          '--drop-path',
+          '0.1',
+        ],
+        ...[
+          '--mixup',
+          '0.2',
+          '--cutmix',
+          '1',
+          '--focal-gamma',
+          '2',
+          '--class-weights',
+          'balanced',
+          '--learn-horizon-weights',
+        ],
+        ...['--augment', 'jitter,warpTime'],
+      ],
+      { cwd: folder },
+    );
+    expect(stderr).not.toMatch(/error/);
+    expect(code).toBe(0);
+    const [start] = readFileSync(join(folder, 'all', 'training.jsonl'), 'utf8').split('\n');
+    expect(JSON.parse(start).configuration).toMatchObject({
+      optimizer: { optimizer: 'ema', inner: { optimizer: 'lookahead', inner: { optimizer: 'sam' } } },
+      schedule: { schedule: 'cosineRestarts', cycles: 2 },
+      ...{ accumulate: 2, mixup: 0.2, cutmix: 1, focalGamma: 2, classWeights: 'balanced', learnHorizonWeights: true },
+      augment: { 0: { augmentation: 'jitter' }, 1: { augmentation: 'warpTime' } },
+    });
+    expect(readdirSync(join(folder, 'tb'))).toEqual(['events.out.tfevents.0.flashbook']);
+  }, 120_000);
+
+  test('flashbook learning-rate sweeps and plots', async () => {
+    const small = SMALL_RUN.slice(0, SMALL_RUN.indexOf('--latency-samples'));
+    const { code, stdout, stderr } = await flashbook(
+      ['learning-rate', ...small, '--steps', '20', '--out', 'sweep.svg', '--json'],
+      { cwd: folder },
+    );
+    expect(stderr).not.toMatch(/error/);
+    expect(code).toBe(0);
+    const sweep = JSON.parse(stdout);
+    expect(sweep.rates[0]).toBeCloseTo(1e-7, 12);
+    expect(sweep.suggestion).toBeGreaterThan(0);
+    expect(readFileSync(join(folder, 'sweep.svg'), 'utf8')).toMatch(/^<svg/);
+  }, 60_000);
+
+  test('a wrong name is refused with the right ones', async () => {
+    expect((await flashbook(['run', '--optimizer', 'lam'])).stderr).toMatch(
+      /Allowed choices are adamw, adam, lamb, sgd/,
+    );
+    expect((await flashbook(['run', '--augment', 'jiter'])).stderr).toMatch(/augment/);
+  });
+});
+
+test('the plain run is AdamW under a cosine with warm-up', () => {
+  const config = runConfig({ steps: 100, swa: 0.75 });
+  expect(scheduleOf(config).config).toMatchObject({ schedule: 'warmupCosine', warmupSteps: 5, totalSteps: 100 });
+  expect(optimizerOf(config).config).toMatchObject({ optimizer: 'swa', start: 75, inner: { optimizer: 'adamw' } });
+});
