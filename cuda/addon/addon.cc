@@ -47,6 +47,7 @@ Napi::Value cuda_step_names(const Napi::CallbackInfo& call) {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonData);
   register_engine(env, exports);
+  register_features(env, exports);
   exports.Set("cudaInfo", Napi::Function::New(env, cuda_info, "cudaInfo"));
   exports.Set("stepNames", Napi::Function::New(env, cuda_step_names, "stepNames"));
   return exports;

@@ -33,6 +33,12 @@ std::unique_ptr<Step> bind_gradient(BindContext& context, Gradient operation, co
                     [=](RunContext&) { return gradient(operation, from, at, parameter, to, n, cuda::stream()); });
 }
 
+float slope_attribute(const BindContext& context) {
+  const double slope = context.number("slope");
+  if (!(slope >= 0 && slope <= 1)) attribute_error("slope", "a number from 0 to 1", slope);
+  return static_cast<float>(slope);
+}
+
 // b has the shape of a, or its last dimensions.
 std::unique_ptr<Step> bind_binary(BindContext& context, Binary operation) {
   expect_counts(context, 2, 2, 1);
@@ -59,7 +65,7 @@ std::unique_ptr<Step> bind_tanh(BindContext& context) { return bind_unary(contex
 std::unique_ptr<Step> bind_sigmoid(BindContext& context) { return bind_unary(context, Unary::sigmoid, 14); }
 std::unique_ptr<Step> bind_exp(BindContext& context) { return bind_unary(context, Unary::exp, 12); }
 std::unique_ptr<Step> bind_leaky_relu(BindContext& context) {
-  return bind_unary(context, Unary::leaky_relu, 1, static_cast<float>(context.number("slope")));
+  return bind_unary(context, Unary::leaky_relu, 1, slope_attribute(context));
 }
 std::unique_ptr<Step> bind_scale(BindContext& context) {
   return bind_unary(context, Unary::scale, 1, static_cast<float>(context.number("factor")));
@@ -70,7 +76,7 @@ std::unique_ptr<Step> bind_gelu_grad(BindContext& context) { return bind_gradien
 std::unique_ptr<Step> bind_tanh_grad(BindContext& context) { return bind_gradient(context, Gradient::tanh, "y", 3); }
 std::unique_ptr<Step> bind_sigmoid_grad(BindContext& context) { return bind_gradient(context, Gradient::sigmoid, "y", 3); }
 std::unique_ptr<Step> bind_leaky_relu_grad(BindContext& context) {
-  return bind_gradient(context, Gradient::leaky_relu, "y", 1, static_cast<float>(context.number("slope")));
+  return bind_gradient(context, Gradient::leaky_relu, "y", 1, slope_attribute(context));
 }
 
 std::unique_ptr<Step> bind_add(BindContext& context) { return bind_binary(context, Binary::add); }

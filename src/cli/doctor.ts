@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { Command } from 'commander';
 import colors from 'picocolors';
 import { packageVersion } from '../core/version.js';
-import { nativeAvailable, nativeProblem, type RuntimeInfo, runtimeInfo } from '../native/index.js';
+import { cudaStatus, nativeAvailable, nativeProblem, type RuntimeInfo, runtimeInfo } from '../native/index.js';
 import { terminal } from './terminal.js';
 
 /** One thing that was looked at. */
@@ -82,31 +81,13 @@ function environmentProblem(found: string): Finding {
   return { subject: 'environment', state: 'problem', found, mend: 'correct or unset the variable' };
 }
 
-const DRIVER_LIBRARIES = [
-  '/usr/lib/x86_64-linux-gnu',
-  '/usr/lib64',
-  '/usr/lib',
-  '/usr/lib/wsl/lib',
-  '/usr/lib/aarch64-linux-gnu',
-].map((folder) => `${folder}/libcuda.so.1`);
-
 function cuda(): Finding {
-  const subject = 'CUDA';
-  let driver: string | undefined;
-  try {
-    driver =
-      /Kernel Module\s+(?:for \S+\s+)?([\d.]+)/.exec(readFileSync('/proc/driver/nvidia/version', 'utf8'))?.[1] ??
-      'of unknown version';
-  } catch {
-    // no NVIDIA kernel module
-  }
-  if (driver === undefined && !DRIVER_LIBRARIES.some(existsSync)) {
-    return { subject, state: 'absent', found: 'no NVIDIA driver on this machine; everything runs on the CPU' };
-  }
+  const { state, found, mend } = cudaStatus();
   return {
-    subject,
-    state: 'absent',
-    found: `an NVIDIA driver ${driver ?? ''} is there, but this version of flashbook has no CUDA device; everything runs on the CPU`,
+    subject: 'CUDA',
+    state: state === 'ready' ? 'ready' : state === 'problem' ? 'problem' : 'absent',
+    found: state === 'ready' ? found : `${state}: ${found}`,
+    mend,
   };
 }
 

@@ -1,5 +1,5 @@
 export { CATALOGUE, type FeatureKind, type FeatureName } from './catalogue.js';
-export { computeFeatures, type FeatureTable } from './compute.js';
+export { type ComputeOptions, computeFeatures, type FeatureTable } from './compute.js';
 export { defaultFeatures } from './defaults.js';
 export {
   type FeatureDefinition,

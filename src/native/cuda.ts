@@ -103,10 +103,20 @@ export function device(name: DeviceName = 'auto'): Device {
   return look().state === 'ready' ? cuda() : cpu();
 }
 
+/** What an option `device` names: a device, or its name; the processor when nothing is said. */
+export function resolveDevice(wanted: Device | DeviceName = 'cpu'): Device {
+  return typeof wanted === 'object' && wanted !== null ? wanted : device(wanted);
+}
+
+/** The addon of the device. @throws FlashbookError NATIVE */
+export function cudaAddon(): CudaAddon {
+  cuda();
+  return look().addon as CudaAddon;
+}
+
 /** The names of the kernels that a plan for CUDA may call. @throws FlashbookError NATIVE */
 export function cudaSteps(): string[] {
-  cuda();
-  return (look().addon as CudaAddon).stepNames();
+  return cudaAddon().stepNames();
 }
 
 function look(): Found {

@@ -140,7 +140,7 @@ export class FeatureExtractor {
 }
 
 /** Shared memory may change while it is read, resizable memory may shrink: neither is taken. */
-function plainMemory(name: string, array: unknown): void {
+export function plainMemory(name: string, array: unknown): void {
   const buffer = (array as { buffer?: unknown } | undefined)?.buffer;
   if (buffer instanceof ArrayBuffer && (buffer as { resizable?: boolean }).resizable !== true) return;
   throw invalid(name, 'a typed array over its own plain memory', array, 'SHAPE');

@@ -14,6 +14,7 @@ export {
   cudaSteps,
   type DeviceName,
   device,
+  resolveDevice,
 } from './cuda.js';
 export { type CudaArchitecture, cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
 export { PEAK_KINDS, type PeakKind, type PeakRun, runPeak } from './peak.js';

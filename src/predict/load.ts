@@ -3,7 +3,15 @@ import { FlashbookError, invalid } from '../core/errors.js';
 import { fileError } from '../core/files.js';
 import { checkOptions, integer, oneOf } from '../core/options.js';
 import { Artefact } from '../export/artefact-file.js';
-import { cpu, type Isa, nativeAvailable, nativeProblem, runtimeInfo, setThreads } from '../native/index.js';
+import {
+  type DeviceName,
+  device as deviceOf,
+  type Isa,
+  nativeAvailable,
+  nativeProblem,
+  runtimeInfo,
+  setThreads,
+} from '../native/index.js';
 import { NativePredictor } from './native-predictor.js';
 import { OnnxPredictor } from './onnx-predictor.js';
 import type { Predictor } from './predictor.js';
@@ -16,6 +24,10 @@ export interface LoadOptions {
   backend?: 'auto' | 'native' | 'onnx';
   /** Threads of one prediction. Native: of the process's pool, default as it is. ONNX Runtime: default 1. */
   threads?: number;
+  /**
+   * Native only: where the plans run. 'cpu' (default); 'cuda'; 'auto': CUDA where it is ready, else the processor.
+   */
+  device?: DeviceName;
   /** Native only: forces an instruction set. */
   isa?: Isa;
   /** Whether to run the golden windows and compare, default true. */
@@ -30,12 +42,13 @@ export interface LoadOptions {
  * not met), NATIVE or BACKEND (the asked-for backend is absent, with what to type).
  */
 export async function loadPredictor(source: string | Uint8Array, options: LoadOptions = {}): Promise<Predictor> {
-  checkOptions('loadPredictor', options, ['backend', 'threads', 'isa', 'verify']);
-  const { threads, isa, verify = true } = options;
+  checkOptions('loadPredictor', options, ['backend', 'threads', 'device', 'isa', 'verify']);
+  const { threads, isa, verify = true, device = 'cpu' } = options;
   const backend = oneOf('backend', options.backend ?? 'auto', ['auto', 'native', 'onnx']);
+  oneOf('device', device, ['auto', 'cpu', 'cuda']);
   if (threads !== undefined) integer('threads', threads, 1, 1024);
   const artefact = await readArtefact(source);
-  const predictor = await open(artefact, backend, threads, isa);
+  const predictor = await open(artefact, backend, threads, device, isa);
   if (verify) {
     try {
       checkGolden(predictor, artefact, typeof source === 'string' ? source : 'the artefact');
@@ -64,6 +77,7 @@ async function open(
   artefact: Artefact,
   backend: 'auto' | 'native' | 'onnx',
   threads: number | undefined,
+  deviceName: DeviceName,
   isa: Isa | undefined,
 ): Promise<Predictor> {
   const onnx = (reason: string) =>
@@ -81,8 +95,10 @@ async function open(
   }
   if (threads !== undefined) setThreads(threads);
   const info = runtimeInfo();
-  const reason = backend === 'native' ? 'asked for' : `the native core is available (${info.isa})`;
-  return new NativePredictor(artefact, { device: cpu(), threads: info.threads, reason, ...(isa && { isa }) });
+  const device = deviceOf(deviceName);
+  const set = device.name === 'cuda' ? 'cuda' : info.isa;
+  const reason = backend === 'native' ? 'asked for' : `the native core is available (${set})`;
+  return new NativePredictor(artefact, { device, threads: info.threads, reason, ...(isa && { isa }) });
 }
 
 /** Runs the golden windows and compares with the golden logits. */

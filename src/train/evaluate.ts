@@ -1,7 +1,7 @@
 import { FlashbookError } from '../core/errors.js';
 import { checkOptions, finite, integer } from '../core/options.js';
 import { stateSpecs } from '../graph/index.js';
-import { cpu, type Device, type Plan } from '../native/index.js';
+import { type Device, type DeviceName, type Plan, resolveDevice } from '../native/index.js';
 import type { HorizonEvaluation } from './history.js';
 import { checkHorizonWeights, LossSum } from './losses.js';
 import type { TrainableModel } from './model.js';
@@ -104,7 +104,7 @@ export interface EvaluateOptions {
   maxWindows?: number;
   signal?: AbortSignal;
   onProgress?: (fraction: number) => void;
-  device?: Device;
+  device?: Device | DeviceName;
 }
 
 /**
@@ -126,7 +126,8 @@ export async function evaluate(
     'onProgress',
     'device',
   ]);
-  const { labelSmoothing = 0, maxWindows = windows.length, signal, onProgress, device = cpu() } = options;
+  const { labelSmoothing = 0, maxWindows = windows.length, signal, onProgress } = options;
+  const device = resolveDevice(options.device);
   finite('labelSmoothing', labelSmoothing, 0, 1);
   const batch = Math.min(integer('batch', options.batch ?? 64, 1), windows.length);
   const { graph, classes, compile } = evaluationGraph(model, { batch, steps: windows.steps, columns: windows.columns });

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../core/clock.js';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, finite, integer } from '../core/options.js';
 import type { Augmentation } from '../data/index.js';
-import { cpu, type Device } from '../native/index.js';
+import { type Device, type DeviceName, resolveDevice } from '../native/index.js';
 import { adamW, clippedByValue, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
 import type { TrainCallback } from './callbacks.js';
 import { type Configuration, digestOf } from './configuration.js';
@@ -91,7 +91,7 @@ export interface TrainOptions {
   callbacks?: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
   /** Where plans run; default the native CPU. */
-  device?: Device;
+  device?: Device | DeviceName;
   /** Milliseconds, for progress and for `checkpointEverySeconds`; never reaches a result. */
   clock?: Clock;
 }
@@ -257,7 +257,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     signal: options.signal,
     callbacks: options.callbacks ?? [],
     onProgress: options.onProgress,
-    device: options.device ?? cpu(),
+    device: resolveDevice(options.device),
     clock: options.clock ?? systemClock,
   };
 }
