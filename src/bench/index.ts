@@ -11,6 +11,8 @@ export {
 } from './case.js';
 export { type Change, type Comparison, compareResults } from './compare.js';
 export { measurePeaks, type Peaks } from './peaks.js';
+export { byKernel, type Profile, type ProfiledStep, type ProfileOptions, profile } from './profile.js';
+export { profileTables } from './profile-table.js';
 export { type BenchResults, type BenchRow, type BenchTimes, type Headline, readBenchResults } from './results.js';
 export { type BenchOptions, runBench } from './run.js';
 export type { Suite, SuiteOptions } from './suite.js';

@@ -6,6 +6,7 @@ import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
 import { learningRateCommand } from './learning-rate.js';
 import { predictCommand } from './predict.js';
+import { profileCommand } from './profile.js';
 import { runCommand } from './run.js';
 import { scheduleCommand } from './schedule.js';
 
@@ -30,6 +31,7 @@ Examples:
   flashbook features --data GOOG_10.zip --out features.parquet
   flashbook schedule cosine_with_restarts --warmup-steps 1000 --min-learning-rate 1e-6 --out schedule.svg
   flashbook bench --quick                             how fast it is here, against ONNX Runtime
+  flashbook profile --precision int8 --threads 1      where the time of a prediction goes
   flashbook doctor                                    what this machine offers, and what to mend`,
     );
   for (const command of [
@@ -41,6 +43,7 @@ Examples:
     learningRateCommand(),
     doctorCommand(),
     benchCommand(),
+    profileCommand(),
   ]) {
     root.addCommand(command.copyInheritedSettings(root));
   }

@@ -123,14 +123,13 @@ export class NativePredictor implements Predictor {
     return sum;
   }
 
-  /** Starts or stops counting the time of each step. */
-  setProfiling(enabled: boolean): void {
-    for (const plan of this.#plans.values()) plan.setProfiling(enabled);
-  }
-
-  /** Where the time went in the runs of `batch` windows since `setProfiling(true)`. */
-  profile(batch: number): ReturnType<Plan['profile']> {
-    return this.#plan(batch).profile();
+  /**
+   * The plan of `batch` windows, to look at or to profile; it is the predictor's own.
+   *
+   * @throws FlashbookError OPTION where there is none, naming those that there are
+   */
+  plan(batch: number): Plan {
+    return this.#plan(batch);
   }
 
   #prepare(features: Float32Array, out: Prediction | undefined) {
