@@ -13,7 +13,8 @@ namespace flashbook {
 namespace {
 
 constexpr int64_t kPanelsInL2 = int64_t{512} << 10;   // bytes of w that a block reads again for each tile of rows
-constexpr double kQuantiseCost = 0.4;                 // cycles an element
+constexpr double kQuantiseCost = 0.4;                 // cycles an element of x
+constexpr double kFinishCost = 0.3, kGeluCost = 1.2;  // cycles an element of y
 
 class QLinear final : public Step {
  public:
@@ -61,12 +62,13 @@ class QLinear final : public Step {
     } else if (bytes > 0) {
       packed_bytes_ = (bytes + 63) / 64 * 64;   // packed at each run
     }
-    const double macs_a_cycle = 2.0 * static_cast<double>(kernels_->tile_columns);
+    const double speed = kernels_->products_per_cycle;
+    const double finish = problem_.activation == gemm::Activation::gelu ? kGeluCost : kFinishCost;
     const int64_t widest = std::max(kernels_->tile_columns, kPanelsInL2 / std::max<int64_t>(k, 1));
     grid_ = choose_grid(problem_.m, n, kernels_->tile_rows, kernels_->tile_columns, widest, context.pool().threads(),
                         [&](double rows, double columns) {
                           const double inner = static_cast<double>(k);
-                          return rows * inner * (columns / macs_a_cycle + kQuantiseCost);
+                          return rows * (inner * (columns / speed + kQuantiseCost) + finish * columns);
                         });
     scratch_bytes_ = (kernels_->scratch_bytes(problem_) + 63) / 64 * 64;
     context.workspace(static_cast<size_t>(packed_bytes_ + grid_.slots * scratch_bytes_));

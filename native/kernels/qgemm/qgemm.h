@@ -37,6 +37,7 @@ struct QGemmKernels {
   const char* layout;        // names the panel layout of w
   int64_t tile_rows;
   int64_t tile_columns;
+  double products_per_cycle;   // of whole tiles, about
   // Bytes of all of w in panels; 0: this table reads w in place.
   int64_t (*packed_bytes)(int64_t n, int64_t k);
   // Packs the columns (rows of w) n0 … n1. n0 is a multiple of tile_columns, n1 too or n.

@@ -6,12 +6,13 @@
 //   VNNI   G = 4: vpdpbusd, unsigned × signed. q goes in as q + 128; −128·Σ_k w of each column is computed at packing and is
 //          what the sums start from. It adds without saturation, so that the result is exact.
 //   else   G = 2: both sides widened to int16 at packing, vpmaddwd and vpaddd. vpmaddubsw would saturate.
-// Measured by bench/gemm.mjs, one thread of a Zen 4 core with VNNI, operations a second against the float32 peak (the int8 peak is
-// four times that): operands in cache, M = 100, K ≥ 128: 230–340 %, M = 6400: 130–280 %.
+// Measured by `flashbook bench --filter gemm/int8` on one thread of a Granite Rapids core with VNNI (976 Gop/s), rows quantised and sums
+// dequantised within: 100×512×512 85 %, 100×384×128 67 %, 6400×512×512 75 %, 6400×1024×128 62 % (its result goes to memory).
 // A panel: first the start values of its columns, then for each group of k the G neighbours of each column together.
 #pragma once
 
 #include "kernels/qgemm/qgemm.h"
+#include "kernels/qgemm/qgemm_epilogue.h"
 #include "kernels/qgemm/quantise.h"
 #include "simd/vec.h"
 
@@ -22,23 +23,23 @@ extern const QGemmKernels qgemm_kernels;
 
 namespace {
 
-using gemm::Activation;
 using qgemm::Problem;
 
-constexpr int W = VecF::width;
 constexpr int kTileRows = W == 16 ? 14 : 6;
 constexpr int kTileColumns = 2 * W;
 
 #if defined(FB_ISA_avx512vnni)
+constexpr double kProductsPerCycle = 128;   // of two ports, one a cycle
 constexpr const char* kLayout = "qgemm.i8.panels32.groups4";
 using Level = uint8_t;        // a quantised activation as the dot product wants it
 using Weight = int8_t;
 constexpr int32_t kOffset = 128;
 FB_INLINE VecI dot(VecI acc, VecI a, VecI b) { return {_mm512_dpbusd_epi32(acc.v, a.v, b.v)}; }
-FB_INLINE void store_levels(Level* p, VecI q) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((q + set1i(kOffset)).v));
+FB_INLINE float quantise_levels(const float* x, int64_t k, Level* to) {
+  return quantise_row_bytes(x, k, reinterpret_cast<int8_t*>(to), static_cast<int8_t>(0x80));
 }
 #else
+constexpr double kProductsPerCycle = 2 * W;
 constexpr const char* kLayout = W == 16 ? "qgemm.i16.panels32.groups2" : "qgemm.i16.panels16.groups2";
 using Level = int16_t;
 using Weight = int16_t;
@@ -48,15 +49,15 @@ FB_INLINE VecI dot(VecI acc, VecI a, VecI b) { return acc + VecI{_mm512_madd_epi
 #else
 FB_INLINE VecI dot(VecI acc, VecI a, VecI b) { return acc + VecI{_mm256_madd_epi16(a.v, b.v)}; }
 #endif
-FB_INLINE void store_levels(Level* p, VecI q) { store_i16(p, q); }
+FB_INLINE float quantise_levels(const float* x, int64_t k, Level* to) {
+  return quantise_row(x, k, [to](int64_t i, VecI q) { store_i16(to + i, q); });
+}
 #endif
 constexpr int G = 4 / static_cast<int>(sizeof(Weight));   // a group fills 32 bits
 
 int64_t groups(int64_t k) { return (k + G - 1) / G; }
 // int32 words of a panel of `width` columns.
 int64_t panel_words(int64_t k, int width) { return width * (1 + groups(k)); }
-// Levels from row to row: whole vectors, and never a multiple of 4 KiB apart.
-int64_t level_stride(int64_t k) { return (k + 63) / 64 * 64 + 64; }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Packing
@@ -88,57 +89,6 @@ void pack(const Problem& p, int64_t n0, int64_t n1, void* packed) {
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The register tile
-
-struct TileOut {
-  float* y;                 // first element of the tile, row stride n
-  int64_t n;
-  int columns;              // columns that exist, 1 … NV·W
-  const float* row_scales;
-  const float* w_scale;
-  const float* bias;
-  const float* residual;    // first element of the tile
-  Activation activation;
-};
-
-template <int NV, bool FULL, Activation ACT>
-FB_INLINE void finish_row(const VecI* acc, const TileOut& out, const Mask* masks, int64_t row) {
-  const VecF s = set1(out.row_scales[row]);
-#pragma GCC unroll 2
-  for (int v = 0; v < NV; v++) {
-    const auto read = [&](const float* p) { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); };
-    VecF y = to_float(acc[v]) * (s * read(out.w_scale));
-    if (out.bias != nullptr) y = y + read(out.bias);
-    if constexpr (ACT == Activation::relu) y = relu(y);
-    if constexpr (ACT == Activation::gelu) y = gelu(y);
-    if (out.residual != nullptr) y = y + read(out.residual + row * out.n);
-    if constexpr (FULL) {
-      store(out.y + row * out.n + v * W, y);
-    } else {
-      maskstore(out.y + row * out.n + v * W, y, masks[v]);
-    }
-  }
-}
-
-// The epilogue works from memory: it needs registers of its own.
-template <int NV, bool FULL>
-__attribute__((noinline)) void finish(const VecI* acc, int rows, const TileOut& out) {
-  Mask masks[NV];
-  for (int v = 0; v < NV; v++) {
-    const int left = out.columns - v * W;
-    masks[v] = first(left >= W ? W : left > 0 ? left : 0);
-  }
-  switch (out.activation) {
-    case Activation::none:
-      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::none>(acc + i * NV, out, masks, i);
-      break;
-    case Activation::relu:
-      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::relu>(acc + i * NV, out, masks, i);
-      break;
-    case Activation::gelu:
-      for (int i = 0; i < rows; i++) finish_row<NV, FULL, Activation::gelu>(acc + i * NV, out, masks, i);
-      break;
-  }
-}
 
 FB_INLINE int32_t group_at(const Level* p) {
   int32_t bits;
@@ -221,8 +171,7 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
     const int64_t i0 = m0 + (m1 - m0) * t / tiles;
     const int rows = static_cast<int>(m0 + (m1 - m0) * (t + 1) / tiles - i0);
     for (int i = 0; i < rows; i++) {
-      Level* const to = levels + i * stride;
-      row_scales[i] = quantise_row(p.x + (i0 + i) * p.k, p.k, [to](int64_t k, VecI q) { store_levels(to + k, q); });
+      row_scales[i] = quantise_levels(p.x + (i0 + i) * p.k, p.k, levels + i * stride);
     }
     const int32_t* panel = first_panel;
     for (int64_t j = n0; j < n1; j += kTileColumns) {
@@ -238,24 +187,9 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
   }
 }
 
-void quantise_rows(const float* x, int64_t rows, int64_t k, int8_t* q, float* scale) {
-  for (int64_t i = 0; i < rows; i++) {
-    int8_t* const to = q + i * k;
-    scale[i] = quantise_row(x + i * k, k, [to, k](int64_t at, VecI lanes) {
-      if (at + W <= k) {
-        store_i8(to + at, lanes);
-      } else {
-        int8_t last[W];
-        store_i8(last, lanes);
-        for (int64_t l = 0; l < k - at; l++) to[at + l] = last[l];
-      }
-    });
-  }
-}
-
 }  // namespace
 
-const QGemmKernels qgemm_kernels = {kLayout, kTileRows, kTileColumns, packed_bytes, pack, scratch_bytes, block, quantise_rows};
+const QGemmKernels qgemm_kernels = {kLayout, kTileRows, kTileColumns, kProductsPerCycle, packed_bytes, pack, scratch_bytes, block, quantise_rows};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -1,6 +1,6 @@
 // The one quantise function: float32 rows to symmetric int8, in the kernels of every instruction set to the same bits.
 //
-//   amax = max |x|        q = clamp(round half to even(x · (127 / amax)), −127, 127)        scale = amax / 127
+//   amax = max |x|        q = round half to even(x · (127 / amax)), −127 … 127        scale = amax / 127
 //
 // in float32, one rounding an operation, so that x ≈ q · scale. An all-zero row, and one so small that 127 / amax is not
 // finite (amax < 3.74e-37), gives q = 0 and scale = 0. A row with NaN or infinity gives q = 0 and scale = NaN.
@@ -47,9 +47,8 @@ FB_INLINE RowScale row_scale(const float* x, int64_t k) {
   return {amax / 127.0f, inverse};
 }
 
-FB_INLINE VecI quantised(VecF x, VecF inverse) {
-  return max(set1i(-127), min(set1i(127), to_int(x * inverse)));
-}
+// No clamp: |x| ≤ amax, and amax · (127 / amax) differs from 127 by roundings alone, far from 127.5.
+FB_INLINE VecI quantised(VecF x, VecF inverse) { return to_int(x * inverse); }
 
 // Quantises k values; store(i, q) takes a vector of results at element i, the lanes past the end being 0.
 template <class Store>
@@ -65,6 +64,55 @@ FB_INLINE float quantise_row(const float* x, int64_t k, Store store_lanes) {
   for (; i + W <= k; i += W) store_lanes(i, quantised(load(x + i), inverse));
   if (i < k) store_lanes(i, quantised(maskload(x + i, first(static_cast<int>(k - i))), inverse));
   return row.scale;
+}
+
+#if defined(FB_SIMD_512)
+// 64 levels at a time, their bits changed by `flip`: 0x80 makes q + 128 of them. Whole vectors of 16 are written.
+FB_INLINE float quantise_row_bytes(const float* x, int64_t k, int8_t* q, int8_t flip) {
+  constexpr int W = VecF::width;
+  const RowScale row = row_scale(x, k);
+  const __m512i change = _mm512_set1_epi8(flip);
+  if (row.inverse == 0.0f) {
+    for (int64_t i = 0; i < k; i += W) _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i), _mm512_castsi512_si128(change));
+    return row.scale;
+  }
+  const VecF inverse = set1(row.inverse);
+  // Packing works within quarters of a register: the words of the four vectors come out quarter by quarter.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  int64_t i = 0;
+  for (; i + 4 * W <= k; i += 4 * W) {
+    const VecI a = quantised(load(x + i), inverse), b = quantised(load(x + i + W), inverse);
+    const VecI c = quantised(load(x + i + 2 * W), inverse), d = quantised(load(x + i + 3 * W), inverse);
+    const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v));
+    _mm512_storeu_si512(q + i, _mm512_xor_si512(_mm512_permutexvar_epi32(order, bytes), change));
+  }
+  for (; i < k; i += W) {
+    const VecF rest = i + W <= k ? load(x + i) : maskload(x + i, first(static_cast<int>(k - i)));
+    const __m128i bytes = _mm512_cvtepi32_epi8(quantised(rest, inverse).v);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i), _mm_xor_si128(bytes, _mm512_castsi512_si128(change)));
+  }
+  return row.scale;
+}
+#endif
+
+// Levels from row to row: whole vectors, and never a multiple of 4 KiB apart.
+FB_INLINE int64_t level_stride(int64_t k) { return (k + 63) / 64 * 64 + 64; }
+
+// `rows` rows to dense int8, one scale a row.
+[[maybe_unused]] void quantise_rows(const float* x, int64_t rows, int64_t k, int8_t* q, float* scale) {
+  constexpr int W = VecF::width;
+  for (int64_t i = 0; i < rows; i++) {
+    int8_t* const to = q + i * k;
+    scale[i] = quantise_row(x + i * k, k, [to, k](int64_t at, VecI lanes) {
+      if (at + W <= k) {
+        store_i8(to + at, lanes);
+      } else {
+        int8_t last[W];
+        store_i8(last, lanes);
+        for (int64_t l = 0; l < k - at; l++) to[at + l] = last[l];
+      }
+    });
+  }
 }
 
 }  // namespace

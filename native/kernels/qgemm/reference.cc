@@ -45,7 +45,7 @@ void quantise_rows(const float* x, int64_t rows, int64_t k, int8_t* q, float* sc
   for (int64_t i = 0; i < rows; i++) scale[i] = quantise(x + i * k, k, q + i * k);
 }
 
-const QGemmKernels reference = {"qgemm.i8.plain", 1, 1, packed_bytes, pack, scratch_bytes, block, quantise_rows};
+const QGemmKernels reference = {"qgemm.i8.plain", 1, 1, 1, packed_bytes, pack, scratch_bytes, block, quantise_rows};
 
 }  // namespace
 
@@ -58,8 +58,14 @@ namespace avx512 { extern const QGemmKernels qgemm_kernels; }
 #if defined(FLASHBOOK_BUILT_AVX512VNNI)
 namespace avx512vnni { extern const QGemmKernels qgemm_kernels; }
 #endif
+#if defined(FLASHBOOK_BUILT_AMX)
+namespace amx { extern const QGemmKernels qgemm_kernels; }
+#endif
 
 const QGemmKernels& qgemm_table(Isa isa) {
+#if defined(FLASHBOOK_BUILT_AMX)
+  if (isa >= Isa::amx) return amx::qgemm_kernels;
+#endif
 #if defined(FLASHBOOK_BUILT_AVX512VNNI)
   if (isa >= Isa::avx512vnni) return avx512vnni::qgemm_kernels;
 #endif
