@@ -1,3 +1,4 @@
+export { type GrowOptions, growPricePredictor } from './grow.js';
 export {
   type Positions,
   PRICE_PREDICTOR_DEFAULTS,

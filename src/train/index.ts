@@ -9,6 +9,13 @@ export {
   encodeCheckpoint,
   readCheckpoint,
 } from './checkpoint.js';
+export {
+  type Curriculum,
+  type CurriculumRun,
+  curriculumByCompetence,
+  curriculumByMastery,
+  curriculumBySteps,
+} from './curriculum.js';
 export { EarlyStopping } from './early-stopping.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from './history.js';
@@ -22,6 +29,7 @@ export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';
 export { type BatchShape, evaluationGraph, type GradientOptions, gradientGraph, type ModelGraph } from './plans.js';
 export type { TrainProgress } from './progress.js';
+export { type ProgressiveResult, type Stage, trainProgressively } from './progressive.js';
 export type { RunLogLine } from './run-log.js';
 export { type TrainResult, train } from './trainer.js';
 export { BatchOrder, evenlySpaced, type Windows } from './windows.js';

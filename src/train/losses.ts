@@ -11,6 +11,8 @@ export interface HorizonLossOptions {
   softTargets?: boolean;
   /** γ of the focal loss (Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 5); needs soft targets. */
   focalGamma?: number;
+  /** Further weights of the horizons, one input f32 (1) each, in place of a constant 1. */
+  weightInputs?: readonly Tensor[];
   /** Learn how much each horizon counts: parameters `loss.logVariance.<h>`. */
   learnHorizonWeights?: boolean;
 }
@@ -51,7 +53,8 @@ export function horizonLoss(
   for (const [h, weight] of options.horizonWeights.entries()) {
     if (weight === 0) continue;
     const loss = oneLoss(logits[h], targets[h], h, options);
-    const weighted = weight === 1 ? loss : loss.scale(weight);
+    const now = options.weightInputs === undefined ? loss : loss.mul(options.weightInputs[h]);
+    const weighted = weight === 1 ? now : now.scale(weight);
     total = total === undefined ? weighted : total.add(weighted);
   }
   return total!;

@@ -6,6 +6,7 @@ import { type Device, type DeviceName, resolveDevice } from '../native/index.js'
 import { adamW, clippedByValue, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
 import type { TrainCallback } from './callbacks.js';
 import { type Configuration, digestOf } from './configuration.js';
+import type { Curriculum } from './curriculum.js';
 import { checkHorizonWeights } from './losses.js';
 import type { TrainableModel } from './model.js';
 import type { TrainProgress } from './progress.js';
@@ -87,6 +88,8 @@ export interface TrainOptions {
   tensorboard?: string;
   /** Stops after the step that runs; with `checkpoint` the state is saved first. */
   signal?: AbortSignal;
+  /** Which horizons count when; they must be ordered from easy to hard. */
+  curriculum?: Curriculum;
   /** Told of every step and evaluation; may end the run. */
   callbacks?: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
@@ -119,6 +122,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'classWeights',
   'focalGamma',
   'learnHorizonWeights',
+  'curriculum',
   'callbacks',
   'labelSmoothing',
   'horizonWeights',
@@ -156,6 +160,7 @@ export interface ResolvedOptions {
   classWeights?: 'balanced' | readonly (readonly number[])[];
   focalGamma: number;
   learnHorizonWeights: boolean;
+  curriculum?: Curriculum;
   labelSmoothing: number;
   horizonWeights: readonly number[];
   evaluateEvery: number;
@@ -234,6 +239,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     classWeights: options.classWeights,
     focalGamma: finite('focalGamma', options.focalGamma ?? 0, 0),
     learnHorizonWeights: options.learnHorizonWeights ?? false,
+    curriculum: options.curriculum,
     labelSmoothing: finite('labelSmoothing', options.labelSmoothing ?? 0.1, 0, 1),
     horizonWeights: checkHorizonWeights(options.horizonWeights, train.horizons),
     evaluateEvery: integer(
@@ -287,7 +293,7 @@ function checkWindows(name: string, windows: Windows): void {
 
 /** The options that change batches or the loss, where they do: without them a configuration is as it was before they existed. */
 function changed(options: ResolvedOptions): Configuration {
-  const { accumulate, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights } = options;
+  const { accumulate, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights, curriculum } = options;
   return {
     ...(accumulate > 1 ? { accumulate } : {}),
     ...(augment.length > 0 ? { augment: Object.fromEntries(augment.map(({ config }, i) => [String(i), config])) } : {}),
@@ -296,6 +302,7 @@ function changed(options: ResolvedOptions): Configuration {
     ...(classWeights === undefined ? {} : { classWeights }),
     ...(focalGamma > 0 ? { focalGamma } : {}),
     ...(learnHorizonWeights ? { learnHorizonWeights } : {}),
+    ...(curriculum === undefined ? {} : { curriculum: curriculum.config }),
   };
 }
 

@@ -36,6 +36,8 @@ export interface ModelGraph {
 export interface GradientOptions extends HorizonLossOptions {
   /** Gradients of so many batches make one step: each counts as this part of one. Default 1. */
   accumulate?: number;
+  /** The horizons' weights are multiplied by inputs `weight.<h>`, read at every run. */
+  inputWeights?: boolean;
   /** Compute activations again in the backward pass instead of keeping them: `true`, or the number of segments. */
   recompute?: boolean | number;
   /** Add to what the gradients' buffers hold, instead of taking its place. Default false. */
@@ -47,25 +49,28 @@ export interface GradientOptions extends HorizonLossOptions {
  * that the backward pass is as small as the forward one.
  *
  *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label, or soft ones, f32 (B, classes); rng u32 (4)
+ *              with `inputWeights`, weight.0 … f32 (1) before rng
  *     outputs  logits.0 … (B, classes); loss (1)
  *     updates  grad/<name> of every parameter
  */
 export function gradientGraph(model: TrainableModel, shape: BatchShape, options: GradientOptions): ModelGraph {
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
-  const { accumulate = 1, add = false, softTargets = false, recompute = false } = options;
+  const { accumulate = 1, add = false, softTargets = false, recompute = false, inputWeights = false } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
     else traced.input(`target.${h}`, [shape.batch], 'i32');
   }
+  if (inputWeights) for (const h of options.horizonWeights.keys()) traced.input(`weight.${h}`, [1]);
   const rng = traced.input('rng', [4], 'u32');
   outputLogits(traced, model.forward(x, { rng }));
 
   const graph = readRowsOnly(traced, { throughDropout: true });
   const logits = [...graph.outputs.values()];
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
-  const loss = horizonLoss(logits, targets, options);
+  const weightInputs = inputWeights ? logits.map((_, h) => graph.inputs.get(`weight.${h}`)!) : undefined;
+  const loss = horizonLoss(logits, targets, { ...options, weightInputs });
   graph.output('loss', loss);
   const gradients = differentiate(graph, accumulate === 1 ? loss : loss.scale(1 / accumulate));
   for (const [name, gradient] of gradients) {

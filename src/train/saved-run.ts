@@ -19,6 +19,8 @@ export interface RunProgress {
   early: EarlyStoppingState;
   /** What the schedule remembers, where it goes by evaluations. */
   schedule?: unknown;
+  /** What the curriculum remembers. */
+  curriculum?: unknown;
   history: History;
   /** Wall time until now. */
   seconds: number;

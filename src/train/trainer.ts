@@ -4,6 +4,7 @@ import type { Plan, State } from '../native/index.js';
 import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
 import { BatchChanges, resolveClassWeights } from './batch-changes.js';
 import type { Configuration } from './configuration.js';
+import type { CurriculumRun } from './curriculum.js';
 import { EarlyStopping } from './early-stopping.js';
 import { Evaluator } from './evaluate.js';
 import { type History, meanLossSince, type StepRecord } from './history.js';
@@ -89,6 +90,7 @@ class TrainingRun {
   readonly #changes: BatchChanges;
   /** Numbers of the batches that lie in the buffers; batch numbers begin at 1. */
   readonly #gathered: [number, number] = [0, 0];
+  readonly #curriculum: CurriculumRun | undefined;
   readonly #rng: Uint32Array;
   readonly #loss = new Float32Array(1);
   readonly #logits: Float32Array[];
@@ -122,8 +124,11 @@ class TrainingRun {
     this.#changes = new BatchChanges({ ...options, classWeights }, train, this.#classes);
     const { softTargets } = this.#changes;
     const { accumulate } = options;
-    const training = gradientGraph(model, shape, { ...options, softTargets });
-    const adding = accumulate > 1 ? gradientGraph(model, shape, { ...options, softTargets, add: true }) : training;
+    const inputWeights = options.curriculum !== undefined;
+    this.#curriculum = options.curriculum?.begin(this.#classes.length);
+    const training = gradientGraph(model, shape, { ...options, softTargets, inputWeights });
+    const adding =
+      accumulate > 1 ? gradientGraph(model, shape, { ...options, softTargets, inputWeights, add: true }) : training;
     const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) });
     this.#configuration = configurationOf(model, options);
 
@@ -223,6 +228,7 @@ class TrainingRun {
   async #computeGradients(step: number): Promise<{ loss: number; accuracy: (number | null)[] }> {
     const { steps, accumulate } = this.#options;
     const last = steps * accumulate;
+    const weights = this.#curriculum?.weights(step).map((weight) => Float32Array.of(weight)) ?? [];
     const sums = this.#classes.map(() => new LossSum(0));
     let loss = 0;
     for (let part = 0; part < accumulate; part++) {
@@ -232,7 +238,7 @@ class TrainingRun {
       const targets = this.#soft[side].length > 0 ? this.#soft[side] : this.#targets[side];
       this.#rng[2] = number;
       const plan = this.#gradients[part === 0 ? 0 : 1];
-      const running = plan.run([this.#x[side], ...targets, this.#rng], [...this.#logits, this.#loss]);
+      const running = plan.run([this.#x[side], ...targets, ...weights, this.#rng], [...this.#logits, this.#loss]);
       try {
         if (number < last) this.#gather(number + 1);
       } finally {
@@ -289,6 +295,7 @@ class TrainingRun {
     const best = this.#early.observe(this.#step, measured.loss);
     if (best) this.#best = this.#weights();
     this.#schedule.observe?.(measured.loss);
+    this.#curriculum?.observe(measured.horizons);
     this.#evaluatedStep = this.#step;
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
@@ -362,6 +369,7 @@ class TrainingRun {
         evaluatedStep: this.#evaluatedStep,
         early: this.#early.snapshot(),
         schedule: this.#schedule.snapshot?.(),
+        curriculum: this.#curriculum?.snapshot(),
         history: this.#history,
         seconds: this.#seconds(),
       },
@@ -383,6 +391,7 @@ class TrainingRun {
     this.#best = best;
     this.#early.restore(progress.early);
     this.#schedule.restore?.(progress.schedule);
+    this.#curriculum?.restore(progress.curriculum);
     this.#history = progress.history;
     this.#step = progress.step;
     this.#evaluatedStep = progress.evaluatedStep;
