@@ -5,6 +5,7 @@ import { doctorCommand } from './doctor.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
 import { learningRateCommand } from './learning-rate.js';
+import { modelsCommand } from './models.js';
 import { predictCommand } from './predict.js';
 import { profileCommand } from './profile.js';
 import { runCommand } from './run.js';
@@ -26,6 +27,7 @@ export function program(): Command {
 Examples:
   flashbook run                                       the whole path on a synthetic session
   flashbook run --data GOOG_10.zip --format lobster   the same on a real day
+  flashbook models                                    the models that --model takes
   flashbook predict runs/latest/model.int8.fbk --data GOOG_10.zip --out predictions.csv
   flashbook inspect runs/latest/model.fbk             what is in an artefact
   flashbook features --data GOOG_10.zip --out features.parquet
@@ -36,6 +38,7 @@ Examples:
     );
   for (const command of [
     runCommand(),
+    modelsCommand(),
     predictCommand(),
     inspectCommand(),
     featuresCommand(),

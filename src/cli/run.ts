@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
+import { MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { runFacts, runTables } from '../monitor/report/tables.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { AUGMENTATIONS, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
@@ -34,10 +35,12 @@ export function runCommand(): Command {
       ).choices(['mid', 'past']),
     )
     .option('--window <n>', 'rows that the model sees at once', wholeNumber)
-    .option('--layers <n>', 'encoder layers', wholeNumber)
-    .option('--width <n>', 'model width', wholeNumber)
+    .addOption(new Option('--model <name>', 'preset of the model: see flashbook models').choices(MODEL_NAMES))
+    .option('--layers <n>', 'layers or blocks of the model', wholeNumber)
+    .option('--width <n>', 'width, hidden columns or channels of the model', wholeNumber)
     .option('--heads <n>', 'attention heads', wholeNumber)
     .option('--feed-forward <n>', 'width of the feed-forward layers', wholeNumber)
+    .addOption(new Option('--positions <kind>', 'how a transformer knows the order of steps').choices(POSITIONS))
     .option('--dropout <p>', 'dropout probability', decimalNumber)
     .option('--steps <n>', 'training steps', wholeNumber)
     .option('--batch <n>', 'windows in a training step', wholeNumber)

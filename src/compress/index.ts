@@ -1,4 +1,5 @@
 /** Smaller models of the same meaning. */
+export { foldState } from './fold.js';
 export {
   dequantiseRows,
   type QuantisedGraph,

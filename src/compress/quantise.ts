@@ -1,6 +1,18 @@
 import { FlashbookError } from '../core/errors.js';
 import { checkOptions, integer } from '../core/options.js';
-import { type Graph, qlinear, quantiseRow, rewriteGraph, sourceName, type Tensor } from '../graph/index.js';
+import {
+  type Graph,
+  lstm,
+  type Node,
+  qlinear,
+  quantiseRow,
+  type Rewriter,
+  rewriteGraph,
+  sourceName,
+  type Tensor,
+  unfoldWindows,
+  type WindowAttributes,
+} from '../graph/index.js';
 import type { TypedArray } from '../native/plan-spec.js';
 
 /** An int8 matrix (rows × columns, row-major) and the step of each row: w ≈ scales[row] · values. */
@@ -65,13 +77,17 @@ export function dequantiseRows({ values, scales }: QuantisedMatrix): Float32Arra
   return Float32Array.from(values, (value, i) => value * scales[Math.floor(i / columns)]);
 }
 
+/** Operations with a weight that int8 multiplies, and which operand it is. */
+const WEIGHT_OF: Readonly<Record<string, number>> = { linear: 1, conv2d: 1, lstm: 2 };
+
 /**
  * Dynamic int8: every linear whose weight is a state buffer with content becomes a qlinear with int8 weights, one scale
- * an output channel, and activations quantised row by row as they come. Biases, norms and everything else stay float32.
+ * an output channel, and activations quantised row by row as they come; likewise every convolution (its windows unfolded to rows) and
+ * the projection of an LSTM's input. Biases, norms, the recurrent weights and everything else stay float32.
  * The buffer `name` is replaced by `name.int8` and `name.scale`. The argument is left as it was.
  *
  * @param state contents of the graph's state buffers by name.
- * @throws FlashbookError NUMERIC for NaN or infinity among the weights, OPTION for a name in `skip` that no linear has.
+ * @throws FlashbookError NUMERIC for NaN or infinity among the weights, OPTION for a name in `skip` that no such layer has.
  */
 export function quantiseLinear(
   graph: Graph,
@@ -85,15 +101,14 @@ export function quantiseLinear(
 
   const quantised = new Map<string, QuantisedMatrix>();
   const layers: QuantisedLayer[] = [];
-  const rewritten = rewriteGraph(graph, (node, rewriter) => {
-    if (node.operation.name !== 'linear') return undefined;
-    const [x, w, bias, residual] = node.inputs as [Tensor, Tensor, Tensor | undefined, Tensor | undefined];
-    const name = sourceName(w);
+  /** The int8 matrix and the scales of a weight, or undefined where it stays float32. */
+  const matrixOf = (w: Tensor | undefined, rewriter: Rewriter) => {
+    const name = w && sourceName(w);
     const weight = name === undefined ? undefined : state.get(name);
-    const [rows, columns] = w.shape;
-    if (name === undefined || !(weight instanceof Float32Array)) return undefined;
+    if (w === undefined || name === undefined || !(weight instanceof Float32Array)) return undefined;
+    const rows = w.shape[0];
+    const columns = weight.length / rows;
     if (skip.includes(name) || columns < minimumInputs) return undefined;
-
     let matrix = quantised.get(name);
     if (matrix === undefined) {
       matrix = quantiseNamed(name, weight, rows, columns);
@@ -101,11 +116,12 @@ export function quantiseLinear(
       layers.push(describeLayer(name, weight, matrix));
     }
     const { target } = rewriter;
-    const mapped = (tensor: Tensor | undefined) => tensor && rewriter.get(tensor);
-    const wq = target.state(`${name}.int8`, [rows, columns], 'i8');
-    const scale = target.state(`${name}.scale`, [rows]);
-    const activation = node.attrs.activation as 'none' | 'relu' | 'gelu';
-    return [qlinear(rewriter.get(x), wq, scale, mapped(bias), { activation, residual: mapped(residual) })];
+    return { wq: target.state(`${name}.int8`, [rows, columns], 'i8'), scale: target.state(`${name}.scale`, [rows]) };
+  };
+  const rewritten = rewriteGraph(graph, (node, rewriter) => {
+    const at = WEIGHT_OF[node.operation.name];
+    const matrix = at === undefined ? undefined : matrixOf(node.inputs[at], rewriter);
+    return matrix && quantisedNode(node, rewriter, matrix);
   });
 
   const contents = new Map<string, TypedArray>();
@@ -118,6 +134,22 @@ export function quantiseLinear(
     contents.set(`${name}.scale`, scales);
   }
   return { graph: rewritten, state: contents, layers };
+}
+
+/** The node with its weight in int8. */
+function quantisedNode(node: Node, rewriter: Rewriter, { wq, scale }: { wq: Tensor; scale: Tensor }): Tensor[] {
+  const mapped = (i: number) => node.inputs[i] && rewriter.get(node.inputs[i]);
+  const x = mapped(0)!;
+  if (node.operation.name === 'conv2d') {
+    const [, kernelH, kernelW] = node.inputs[1]!.shape;
+    const windows = unfoldWindows(x, { ...(node.attrs as WindowAttributes), kernelH, kernelW });
+    return [qlinear(windows, wq, scale, mapped(2))];
+  }
+  if (node.operation.name === 'lstm') {
+    return [lstm(qlinear(x, wq, scale, mapped(3)), { wHidden: mapped(1)! })];
+  }
+  const activation = node.attrs.activation as 'none' | 'relu' | 'gelu';
+  return [qlinear(x, wq, scale, mapped(2), { activation, residual: mapped(3) })];
 }
 
 function quantiseNamed(name: string, weight: Float32Array, rows: number, columns: number): QuantisedMatrix {
@@ -146,9 +178,10 @@ function describeLayer(name: string, weight: Float32Array, matrix: QuantisedMatr
 
 function checkSkip(graph: Graph, skip: readonly string[]): void {
   for (const name of skip) {
-    const used = graph.nodes.some(
-      (node) => node.operation.name === 'linear' && node.inputs[1] && sourceName(node.inputs[1]) === name,
-    );
+    const used = graph.nodes.some((node) => {
+      const weight = node.inputs[WEIGHT_OF[node.operation.name]];
+      return weight !== undefined && sourceName(weight) === name;
+    });
     if (!used)
       throw new FlashbookError('OPTION', `skip names '${name}', which is the weight of no linear layer`, { name });
   }

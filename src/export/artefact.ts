@@ -1,3 +1,4 @@
+import { foldState } from '../compress/fold.js';
 import { type QuantiseOptions, quantiseLinear } from '../compress/quantise.js';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
@@ -25,7 +26,7 @@ export interface ExportableModel {
     readonly steps: number;
     readonly features: number;
   };
-  parameters(): { name: string; shape: readonly number[] }[];
+  parameters(): { name: string; shape: readonly number[]; trainable?: boolean }[];
   /** x (B, steps, features) → one (B, classes) tensor of logits a horizon. */
   forward(x: Tensor): Tensor[];
 }
@@ -151,7 +152,8 @@ export function inferenceGraph(
     ['scaler.inverseStd', scaler.inverseStd],
   ]);
   checkState(graph, state);
-  return precision === 'int8' ? quantiseLinear(graph, state, options.quantise) : { graph, state };
+  const folded = foldState(graph, state);
+  return precision === 'int8' ? quantiseLinear(folded.graph, folded.state, options.quantise) : folded;
 }
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {
@@ -200,7 +202,10 @@ function clipOf({ scaler }: ArtefactOptions): number {
 }
 
 function parameterCount(model: ExportableModel): number {
-  return model.parameters().reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return model
+    .parameters()
+    .filter(({ trainable }) => trainable !== false)
+    .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }
 
 function goldenWindows({ golden, model }: ArtefactOptions): number {

@@ -1,7 +1,22 @@
 export { type GrowOptions, growPricePredictor } from './grow.js';
+export { BIN_CTABL_DEFAULTS, BinCtabl, type BinCtablOptions } from './bin-ctabl.js';
+export { DEEP_LOB_DEFAULTS, DeepLob, type DeepLobOptions } from './deep-lob.js';
+export { FORECAST_DEFAULTS, ForecastModel, type ForecastOptions } from './forecast-model.js';
+export { LSTM_BASELINE_DEFAULTS, LstmBaseline, type LstmBaselineOptions } from './lstm-baseline.js';
 export {
+  POSITIONS,
   type Positions,
   PRICE_PREDICTOR_DEFAULTS,
   PricePredictor,
   type PricePredictorOptions,
 } from './price-predictor.js';
+export {
+  buildModel,
+  MODEL_NAMES,
+  MODELS,
+  type ModelName,
+  type ModelPreset,
+  type ModelSizes,
+  modelPreset,
+} from './registry.js';
+export { TCN_MODEL_DEFAULTS, TcnModel, type TcnModelOptions } from './tcn-model.js';

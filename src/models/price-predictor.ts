@@ -15,7 +15,7 @@ import {
 
 /** How a model knows which step is which: see `addPositions`, `LearnedPositions`, `rotary`. */
 export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'none';
-const POSITIONS: readonly Positions[] = ['sinusoidal', 'learned', 'rotary', 'none'];
+export const POSITIONS = ['sinusoidal', 'learned', 'rotary', 'none'] as const satisfies readonly Positions[];
 
 export interface PricePredictorOptions {
   /** Columns of a step: what is known at one moment. */

@@ -1,4 +1,7 @@
 export { SelfAttention, type SelfAttentionOptions } from './attention.js';
+export { BatchNorm } from './batch-norm.js';
+export { BilinearLayer, BilinearNorm, type BilinearSizes, TemporalAttentionBilinear } from './bilinear.js';
+export { Conv1d, type Conv1dModuleOptions, Conv2d } from './conv.js';
 export { DropPath, dropPathRates } from './drop-path.js';
 export { Dropout, type ForwardOptions } from './dropout.js';
 export { EncoderLayer, type EncoderLayerOptions } from './encoder-layer.js';
@@ -7,6 +10,7 @@ export { ClassifierHead } from './head.js';
 export { initialise } from './initialise.js';
 export { LayerNorm } from './layer-norm.js';
 export { Linear } from './linear.js';
+export { Lstm, LstmLayer } from './lstm.js';
 export { Module } from './module.js';
 export { type Init, Parameter, type ParameterInfo } from './parameter.js';
 export { addPositions, LearnedPositions, sinusoidalPositions } from './positions.js';

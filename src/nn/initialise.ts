@@ -18,6 +18,7 @@ function initialValue({ name, shape, init }: ParameterInfo, seed: number): Float
   const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
   if (init.kind === 'zeros') return values;
   if (init.kind === 'ones') return values.fill(1);
+  if (init.kind === 'constant') return values.fill(init.value);
   const random = new Random(seed, hashName(name));
   if (init.kind === 'normal') return values.map(() => random.normal() * init.std);
   const bound = uniformBound(init);

@@ -22,15 +22,19 @@ export abstract class Module {
     return above === '' ? this.#localName : `${above}.${this.#localName}`;
   }
 
-  /** All parameters, submodules' included, in order of declaration. */
+  /** All parameters and buffers, submodules' included, in order of declaration. */
   parameters(): ParameterInfo[] {
-    const own = [...this.#parameters.values()].map(({ name, shape, init, decay }) => ({ name, shape, init, decay }));
+    const own = [...this.#parameters.values()].map(({ name, shape, init, decay, trainable }) => {
+      return { name, shape, init, decay, trainable };
+    });
     return [...own, ...[...this.#children.values()].flatMap((child) => child.parameters())];
   }
 
   /** Number of learnt numbers. */
   parameterCount(): number {
-    return this.parameters().reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+    return this.parameters()
+      .filter(({ trainable }) => trainable)
+      .reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
   }
 
   /** Declares a submodule. */
@@ -57,6 +61,14 @@ export abstract class Module {
     const parameter = new Parameter(this, name, shape, init, decay);
     this.#parameters.set(name, parameter);
     return parameter;
+  }
+
+  /** Declares a buffer: kept, saved and loaded as a parameter, but not learnt. */
+  protected buffer(name: string, shape: readonly number[], init: Init): Parameter {
+    this.#checkName(name);
+    const buffer = new Parameter(this, name, shape, init, false, false);
+    this.#parameters.set(name, buffer);
+    return buffer;
   }
 
   #checkName(name: string): void {

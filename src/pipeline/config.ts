@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
+import { MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
+import { runModel } from './run-model.js';
 
 /** Schedules that a run can take: those that need no numbers but its own. */
 export const RUN_SCHEDULES = [
@@ -14,6 +16,8 @@ export const RUN_SCHEDULES = [
 ] as const;
 export const AUGMENTATIONS = ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] as const;
 
+/** More columns than any feature set has: the width of the windows is not known yet. */
+const MOST_FEATURES = 4096;
 const count = (min: number, max = 1e9) => z.int().min(min).max(max);
 
 /** Everything that decides the outcome of a run. Stored in the run's folder; `--resume` refuses another one. */
@@ -32,10 +36,14 @@ export const runConfigSchema = z.strictObject({
   label: z.enum(['mid', 'past']).default('mid'),
   /** Rows that the model sees at once. */
   window: count(2, 4096).default(100),
-  layers: count(1, 64).default(3),
-  width: count(8, 4096).default(128),
-  heads: count(1, 64).default(4),
-  feedForward: count(8, 16_384).default(1024),
+  /** A preset: `flashbook models` lists them. The sizes below are its own where they are left out. */
+  model: z.enum(MODEL_NAMES).default('pricePredictor'),
+  layers: count(1, 64).optional(),
+  width: count(8, 4096).optional(),
+  heads: count(1, 64).optional(),
+  feedForward: count(8, 16_384).optional(),
+  /** How a transformer knows which step is which. */
+  positions: z.enum(POSITIONS).optional(),
   dropout: z.number().min(0).max(0.9).default(0.2),
   batch: count(1, 4096).default(64),
   steps: count(1, 10_000_000),
@@ -143,7 +151,7 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
     );
   }
   const config = parsed.data;
-  if (config.width % config.heads !== 0) throw invalid('heads', `a divisor of the width ${config.width}`, config.heads);
+  runModel(config, MOST_FEATURES); // finds sizes that do not fit the model before any data is read
   if (new Set(config.horizons).size !== config.horizons.length)
     throw invalid('horizons', 'different numbers', config.horizons);
   if (config.minLearningRate > config.learningRate) {

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { writeFileAtomic } from '../core/files.js';
 import { type ArtefactOptions, writeArtefact } from '../export/index.js';
-import type { PricePredictor } from '../models/index.js';
+import { type ForecastModel, modelPreset, type PricePredictor } from '../models/index.js';
 import { CLASSES } from '../monitor/run-metrics.js';
 import { readArtefact } from '../predict/index.js';
 import type { TrainResult } from '../train/index.js';
@@ -13,7 +13,7 @@ import { RUN_FILES, type RunFolder } from './run-folder.js';
 
 /** Writes the float32 and the INT8 artefact, and the ONNX model of each beside it. */
 export async function exportStage(
-  model: PricePredictor,
+  model: ForecastModel | PricePredictor,
   trained: TrainResult,
   data: PreparedData,
   config: RunConfig,
@@ -34,7 +34,7 @@ export async function exportStage(
     classes: CLASSES,
     golden,
     card: {
-      name: `price predictor, ${data.session.instrument.symbol}`,
+      name: `${modelPreset(config.model).title}, ${data.session.instrument.symbol}`,
       description: `Direction of the mid price over the next ${config.horizons.join(', ')} events from a window of ${config.window} order-book rows.`,
       createdAt: folder.createdAt,
       dataSource: shortSource(data.session.source),

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { writeFileAtomic } from '../core/files.js';
 import { checkOptions } from '../core/options.js';
 import { packageVersion } from '../core/version.js';
+import { modelPreset } from '../models/index.js';
 import { renderReport } from '../monitor/report/page.js';
 import type { RunMetrics } from '../monitor/run-metrics.js';
 import { runtimeInfo, setThreads } from '../native/index.js';
@@ -13,7 +14,7 @@ import { predictStage } from './predict-stage.js';
 import { prepareData, readStage } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, RunFolder } from './run-folder.js';
-import { runModel } from './run-model.js';
+import { modelDescription, runModel } from './run-model.js';
 import { horizonMetrics } from './score.js';
 import { trainingCurve, trainStage } from './train-stage.js';
 
@@ -43,8 +44,8 @@ export interface RunResult {
 }
 
 /**
- * The main job: reads (or generates) a session, rebuilds the book, computes features, labels and splits, trains the price
- * predictor, quantises it, exports both artefacts and ONNX, predicts the test part with every predictor there is, and writes
+ * The main job: reads (or generates) a session, rebuilds the book, computes features, labels and splits, trains the
+ * model, quantises it, exports both artefacts and ONNX, predicts the test part with every predictor there is, and writes
  * `metrics.json` and `report.html`.
  *
  * @param given what is left out takes its default, as in `runConfig`
@@ -102,9 +103,9 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
       embargo: data.embargo,
     },
     model: {
-      name: 'price predictor',
-      parameters: model.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-      description: `${config.layers} layers, width ${config.width}, ${config.heads} heads, feed-forward ${config.feedForward}`,
+      name: modelPreset(config.model).title,
+      parameters: model.parameterCount(),
+      description: modelDescription(model),
     },
     training: {
       steps: trained.steps,

@@ -1,5 +1,5 @@
 import { jitter, sliceWindow, warpMagnitude, warpTime } from '../data/index.js';
-import type { PricePredictor } from '../models/index.js';
+import type { ForecastModel, PricePredictor } from '../models/index.js';
 import type { TrainingPoint } from '../monitor/run-metrics.js';
 import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
 import { type History, type TrainResult, train } from '../train/index.js';
@@ -10,7 +10,7 @@ import { RUN_FILES, type RunFolder } from './run-folder.js';
 
 /** Trains the model on the training part, chooses the best weights on the validation part, keeps checkpoints in the folder. */
 export async function trainStage(
-  model: PricePredictor,
+  model: ForecastModel | PricePredictor,
   data: PreparedData,
   config: RunConfig,
   folder: RunFolder,

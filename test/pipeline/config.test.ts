@@ -8,7 +8,7 @@ import { type RunOptions, runPipeline } from '../../src/pipeline/run.js';
 describe('runConfig', () => {
   it('fills in defaults, and sizes that suit the data', () => {
     const [synthetic, real] = [runConfig(), runConfig({ data: 'day.zip' })];
-    expect(synthetic).toMatchObject({ horizons: [10, 50, 100], label: 'mid', window: 100, width: 128, layers: 3 });
+    expect(synthetic).toMatchObject({ horizons: [10, 50, 100], label: 'mid', window: 100, model: 'pricePredictor' });
     expect(real.steps).toBeGreaterThan(synthetic.steps);
     expect(runConfig({ steps: 40 })).toMatchObject({ steps: 40, warmupSteps: 2, evaluateEvery: 4 });
     expect(runConfig(synthetic)).toEqual(synthetic);

@@ -10,13 +10,13 @@ import {
 } from '../sliding-window.js';
 import { onnxPadding } from './conv2d.js';
 
-type Attributes = WindowAttributes & { kernelH: number; kernelW: number };
+type UnfoldAttributes = WindowAttributes & { kernelH: number; kernelW: number };
 
 /**
  * Every window of x as a row: x (B, H, W, C) → y (B, H', W', kernelH·kernelW·C), 0 outside x. conv2d(x, w) is linear(unfold(x), w):
  * so a convolution is computed with int8 weights. No gradient: conv2d has its own.
  */
-export const unfoldOperation: Operation<Attributes> = {
+export const unfoldOperation: Operation<UnfoldAttributes> = {
   name: 'unfold',
   operands: ['x'],
   results: ['y'],
@@ -55,4 +55,9 @@ export const unfoldOperation: Operation<Attributes> = {
 export function unfold(x: Tensor, kernel: readonly [number, number], options: WindowOptions = {}): Tensor {
   const [kernelH, kernelW] = kernel;
   return x.graph.apply(unfoldOperation, [x], { ...windowAttributes('unfold', options), kernelH, kernelW })[0];
+}
+
+/** The same with the attributes of a convolution. */
+export function unfoldWindows(x: Tensor, attrs: UnfoldAttributes): Tensor {
+  return x.graph.apply(unfoldOperation, [x], attrs)[0];
 }

@@ -1,0 +1,70 @@
+import { invalid } from '../core/errors.js';
+import { checkOptions, finite, integer } from '../core/options.js';
+import type { Tensor } from '../graph/index.js';
+import { ClassifierHead, type ForwardOptions, Module } from '../nn/index.js';
+
+/** What every forecasting model is built with. */
+export interface ForecastOptions {
+  /** Columns of a step: what is known at one moment. */
+  features?: number;
+  /** Length of a window. */
+  steps?: number;
+  /** One head each. */
+  horizons?: number;
+  /** Down, flat, up. */
+  classes?: number;
+  dropout?: number;
+}
+
+export const FORECAST_DEFAULTS: Readonly<Required<ForecastOptions>> = {
+  features: 6,
+  steps: 100,
+  horizons: 3,
+  classes: 3,
+  dropout: 0.1,
+};
+
+/** A model that training, quantising, export and prediction take: a window of features to one tensor of logits a horizon. */
+export abstract class ForecastModel<O extends ForecastOptions = ForecastOptions> extends Module {
+  constructor(readonly options: Readonly<Required<O> & Required<ForecastOptions>>) {
+    super();
+  }
+
+  /**
+   * @param x (B, steps, features).
+   * @returns one (B, classes) tensor of logits a horizon.
+   */
+  abstract forward(x: Tensor, options?: ForwardOptions): Tensor[];
+
+  /** One head a horizon over `width` columns: two hidden layers, of a half and a quarter of them. */
+  protected heads(width: number): readonly ClassifierHead[] {
+    const { horizons, classes, dropout } = this.options;
+    const hidden = [Math.ceil(width / 2), Math.ceil(width / 4)];
+    return this.children(
+      'heads',
+      Array.from({ length: horizons }, () => new ClassifierHead(width, hidden, classes, dropout)),
+    );
+  }
+
+  protected checkWindow(x: Tensor): void {
+    const { steps, features } = this.options;
+    const [, t, f] = x.shape;
+    if (x.shape.length !== 3 || t !== steps || f !== features) {
+      throw invalid(`x of ${this.constructor.name}`, `shape (B, ${steps}, ${features})`, x.shape, 'SHAPE');
+    }
+  }
+}
+
+/** Options with their defaults, every one but dropout a positive integer. */
+export function forecastOptions<O extends ForecastOptions>(
+  where: string,
+  options: O,
+  defaults: Readonly<Required<O>>,
+): Required<O> & Required<ForecastOptions> {
+  checkOptions(where, options, Object.keys(defaults));
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const all = { ...defaults, ...given } as Required<O> & Required<ForecastOptions>;
+  for (const [name, value] of Object.entries(all)) if (name !== 'dropout') integer(name, value, 1);
+  finite('dropout', all.dropout, 0, 0.999);
+  return all;
+}

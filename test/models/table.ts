@@ -1,0 +1,53 @@
+/** Every architecture, small enough for tests that run all of them. A new one is a row here. */
+import { Random } from '../../src/core/random.js';
+import {
+  BinCtabl,
+  DeepLob,
+  type ForecastModel,
+  LstmBaseline,
+  PricePredictor,
+  TcnModel,
+} from '../../src/models/index.js';
+
+export interface ArchitectureCase {
+  name: string;
+  build(options?: { dropout?: number }): ForecastModel | PricePredictor;
+  /** Weights that int8 takes over. */
+  quantised: number;
+}
+
+const COMMON = { features: 8, horizons: 2, dropout: 0 };
+const TRANSFORMER = { ...COMMON, steps: 7, dModel: 32, heads: 4, layers: 2, feedForward: 36 };
+
+export const ARCHITECTURES: readonly ArchitectureCase[] = [
+  ...(['sinusoidal', 'learned', 'rotary', 'none'] as const).map((positions) => ({
+    name: `PricePredictor, ${positions} positions`,
+    build: (options = {}) => new PricePredictor({ ...TRANSFORMER, positions, ...options }),
+    quantised: 10,
+  })),
+  {
+    name: 'LstmBaseline',
+    build: (options) => new LstmBaseline({ ...COMMON, steps: 6, hidden: 36, layers: 2, ...options }),
+    quantised: 3,
+  },
+  {
+    name: 'TcnModel',
+    build: (options) => new TcnModel({ ...COMMON, steps: 9, channels: 16, layers: 3, kernel: 3, ...options }),
+    quantised: 5,
+  },
+  {
+    name: 'DeepLob',
+    build: (options) => new DeepLob({ ...COMMON, steps: 22, levels: 2, ...options }),
+    quantised: 16,
+  },
+  {
+    name: 'BinCtabl',
+    build: (options) => new BinCtabl({ ...COMMON, steps: 12, hidden: 18, hiddenSteps: 6, ...options }),
+    quantised: 2,
+  },
+];
+
+export function normalValues(count: number, seed: number): Float32Array {
+  const random = new Random(seed);
+  return Float32Array.from({ length: count }, () => random.normal());
+}
