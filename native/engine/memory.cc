@@ -13,6 +13,8 @@ namespace flashbook {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kLarge = kHugePage;   // a smaller block holds none
 
 bool guarded() {
 #if FLASHBOOK_HAS_GUARD_PAGES
@@ -44,6 +46,17 @@ AlignedMemory::AlignedMemory(size_t bytes) : bytes_(bytes) {
       return;
     }
     block_ = {first + pages - used, Release{base, mapped}};
+    return;
+  }
+#endif
+#if defined(MADV_HUGEPAGE)
+  if (used >= kLarge) {
+    const size_t mapped = used + kHugePage;
+    void* base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) return;
+    const auto address = (reinterpret_cast<uintptr_t>(base) + kHugePage - 1) & ~(uintptr_t{kHugePage} - 1);
+    block_ = {reinterpret_cast<std::byte*>(address), Release{base, mapped}};
+    madvise(block_.get(), used / kHugePage * kHugePage, MADV_HUGEPAGE);   // a wish: where it is refused, pages stay small
     return;
   }
 #endif

@@ -1,6 +1,7 @@
 // What this processor and its operating system can run.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ bool isa_available(Isa isa);
 // FLASHBOOK_ISA names a set that does not exist or that this machine lacks, `problem` says so and the result is the
 // highest available one.
 Isa default_isa(std::string* problem);
+
+// Bytes of a core's second-level cache; 1 MiB where the system does not tell.
+int64_t l2_bytes();
 
 // The processor's own name, such as «AMD EPYC 9R14».
 std::string cpu_name();

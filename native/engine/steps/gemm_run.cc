@@ -1,17 +1,21 @@
 #include "engine/steps/gemm_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "engine/steps/split.h"
 #include "kernels/bgemm/bgemm.h"
+#include "runtime/cpu_features.h"
 
 namespace flashbook {
 namespace {
 
 constexpr int64_t kMaxSharedBytes = int64_t{16} << 20;   // B packed ahead may take this much workspace
+constexpr int64_t kLongSum = 2048;                       // of k: more of B is better packed piece by piece, just before it is read
 constexpr int64_t kWorthSplitting = 65536;               // elements of B that are worth packing by several threads
 constexpr double kCopyCost = 0.4;                        // cycles to copy an element into a panel
+constexpr double kSumCost = 1.0;                         // cycles to read and write a sum beyond L2
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -30,16 +34,20 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
     problem_.packed_b = context.packed(b, layout, static_cast<size_t>(b_bytes), [this](void* to) {
       kernels_->pack_b(problem_, 0, problem_.n, to);
     });
-  } else if (b_bytes <= kMaxSharedBytes && problem.m > 8 * kernels_->tile_rows) {
+  } else if (b_bytes <= kMaxSharedBytes && problem.m > 8 * kernels_->tile_rows && problem.k <= kLongSum) {
     packing_ = Packing::shared;
     packed_bytes_ = ceil_div(b_bytes, 64) * 64;
   }
+  problem_.l2_bytes = l2_bytes();
   const double speed = static_cast<double>(kernels_->products_per_cycle);
-  const double k = static_cast<double>(problem.k);
+  const double k = static_cast<double>(problem.k), cache = static_cast<double>(problem_.l2_bytes);
   grid_ = choose_grid(problem.m, problem.n, *kernels_, context.pool().threads(), [&](double m, double n) {
     const double copied_a = (problem.a_col == 1 ? 0.25 : 1.0) * m * k;
     const double copied_b = packing_ == Packing::in_block ? n * k : 0.0;
-    return m * n * k / speed + kCopyCost * (copied_a + copied_b);
+    // Sums that do not stay in L2 come and go once for each part of k whose share of B does.
+    const double depth = problem.a_col == 1 ? std::max(256.0, cache / 2 / (4 * n)) : 256.0;
+    const double passes = 16 * m * n > cache ? std::ceil(k / depth) : 1.0;
+    return m * n * k / speed + kCopyCost * (copied_a + copied_b) + kSumCost * m * n * passes;
   });
   gemm::Problem scratch_problem = problem_;
   if (packing_ == Packing::shared) scratch_problem.packed_b = problem_.b;   // any pointer: B will be packed by then

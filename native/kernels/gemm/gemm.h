@@ -32,13 +32,16 @@ struct Problem {
   const float* bias = nullptr;         // may be absent
   const float* residual = nullptr;     // may be absent
   Activation activation = Activation::none;
+  int64_t l2_bytes = int64_t{1} << 20;   // of a core: what a block goes over again and again shall fit half of it
   const void* packed_b = nullptr;      // B in the table's panels, or null: then block() packs what it needs
 };
 
-// K is summed in chunks of equal length, at most 256, a multiple of 8. Depends on K alone.
-constexpr int64_t kMaxChunk = 256;
+// K is summed in chunks of equal length, a multiple of 8, at most 512, and 256 where K is long: such products (weight gradients)
+// have both operands packed beside the chunk that comes next. Depends on K alone.
+constexpr int64_t kMaxChunk = 512;
 constexpr int64_t k_chunk(int64_t k) {
-  const int64_t chunks = (k + kMaxChunk - 1) / kMaxChunk;
+  const int64_t limit = k <= 1024 ? kMaxChunk : 256;
+  const int64_t chunks = (k + limit - 1) / limit;
   return chunks <= 1 ? k : ((k + chunks - 1) / chunks + 7) / 8 * 8;
 }
 

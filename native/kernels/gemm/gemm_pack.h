@@ -5,6 +5,7 @@
 #include "kernels/gemm/gemm_tile.h"
 #include "simd/bf16.h"
 #include "simd/range.h"
+#include "simd/transpose.h"
 
 namespace flashbook {
 namespace FB_ISA {
@@ -16,8 +17,10 @@ constexpr int64_t kMaxChunk = gemm::kMaxChunk;
 constexpr int64_t kARowStride = kMaxChunk + 16;               // floats from row to row of copied A whose rows were contiguous
 constexpr int64_t kARowsFloats = kARowStride * kTileRows;
 constexpr int64_t kATiles = W == 16 ? 16 : 32;                // that many tiles of contiguous columns are copied together
-constexpr int64_t kATileFloats = kAStride * kMaxChunk + 16;   // one more line: tiles start in different cache sets
-constexpr int64_t kAColumnsFloats = kATileFloats * kATiles;
+
+// Floats of copied tiles of A, and of all that is copied at a time. One more line, so that tiles start in different cache sets.
+int64_t a_tile_floats(const Problem& p) { return kAStride * gemm::k_chunk(p.k) + 16; }
+int64_t a_floats(const Problem& p) { return p.a_col == 1 ? kARowsFloats : kATiles * a_tile_floats(p); }
 
 // The rows m0 … m1 of a block, spread evenly over tiles.
 struct Tiles {
@@ -27,17 +30,6 @@ struct Tiles {
 
 // Columns of B in panels: full panels of two vectors; a last one of one vector where that is enough.
 int64_t padded_columns(int64_t n) { return (n + W - 1) / W * W; }
-
-// 4×4 blocks: out[c·out_stride + r] = in[r·in_stride + c].
-FB_INLINE void transpose4(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
-  __m128 r0 = _mm_loadu_ps(in), r1 = _mm_loadu_ps(in + in_stride);
-  __m128 r2 = _mm_loadu_ps(in + 2 * in_stride), r3 = _mm_loadu_ps(in + 3 * in_stride);
-  _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-  _mm_storeu_ps(out, r0);
-  _mm_storeu_ps(out + out_stride, r1);
-  _mm_storeu_ps(out + 2 * out_stride, r2);
-  _mm_storeu_ps(out + 3 * out_stride, r3);
-}
 
 // Rows of B contiguous: row after row into all panels.
 void pack_rows(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1, float* out) {
@@ -70,12 +62,12 @@ void pack_rows(const Problem& p, int64_t k0, int64_t kc, int64_t n0, int64_t n1,
 void pack_panel_transposed(const Problem& p, int64_t k0, int64_t kc, int64_t j0, int columns, int width, float* out) {
   const float* in = p.b + k0 + j0 * p.b_col;
   int j = 0;
-  for (; j + 4 <= columns; j += 4) {
+  for (; j + 8 <= columns; j += 8) {
     const float* from = in + j * p.b_col;
     int64_t k = 0;
-    for (; k + 4 <= kc; k += 4) transpose4(from + k, p.b_col, out + k * width + j, width);
+    for (; k + 8 <= kc; k += 8) transpose_8x8(from + k, p.b_col, out + k * width + j, width);
     for (; k < kc; k++) {
-      for (int q = 0; q < 4; q++) out[k * width + j + q] = from[q * p.b_col + k];
+      for (int q = 0; q < 8; q++) out[k * width + j + q] = from[q * p.b_col + k];
     }
   }
   for (; j < columns; j++) {
@@ -144,6 +136,7 @@ void copy_columns(const Problem& p, const Tiles& tiles, int64_t first_tile, int6
                   float* out) {
   const int count = static_cast<int>(last_tile - first_tile);
   const float* from[kATiles];
+  const int64_t tile_floats = a_tile_floats(p);
   Mask masks[kATiles];   // of the last vector of a column: the others are full
   for (int t = 0; t < count; t++) {
     const int64_t m0 = tiles.start(first_tile + t);
@@ -154,27 +147,8 @@ void copy_columns(const Problem& p, const Tiles& tiles, int64_t first_tile, int6
     float* to = out + k * kAStride;
     for (int t = 0; t < count; t++) {
       store(to, maskload(from[t] + k * p.a_col, masks[t]));
-      to += kATileFloats;
+      to += tile_floats;
     }
-  }
-}
-
-// Part `part` of `parts` of the rows of A that will be read next, as lines to prefetch: they are too short for the hardware to
-// see them coming.
-void fetch_rows(const Problem& p, int64_t m0, int64_t rows, int64_t k0, int64_t kc, int64_t part, int64_t parts,
-                Fetches& fetches) {
-  for (int64_t i = rows * part / parts; i < rows * (part + 1) / parts; i++) {
-    const float* row = p.a + (m0 + i) * p.a_row + k0;
-    for (int64_t k = 0; k < kc; k += 16) fetches.add(row + k);
-  }
-}
-
-// The same for the columns that will be copied next: `count` floats of each of the rows k0 … k0+kc of memory.
-void fetch_columns(const Problem& p, int64_t m0, int64_t count, int64_t k0, int64_t kc, int64_t part, int64_t parts,
-                   Fetches& fetches) {
-  for (int64_t k = kc * part / parts; k < kc * (part + 1) / parts; k++) {
-    const float* row = p.a + m0 + (k0 + k) * p.a_col;
-    for (int64_t i = 0; i < count; i += 16) fetches.add(row + i);
   }
 }
 

@@ -49,29 +49,69 @@ FB_INLINE void outer_product(VecF (&acc)[MR][NV], const float* b, const At& at) 
   }
 }
 
-// Cache lines that will be needed soon: C's when the sums are done, A's for the tile after. They are called for two at a time
-// all along the sums, since a burst of misses would hold up the loads behind it.
-struct Fetches {
-  static constexpr int kCapacity = gemm::kMaxChunk / 2;
-  const float* at[kCapacity];
-  int count = 0;
-  int limit = 0;   // two for each four of k
+// Memory that will be needed soon, as one or two matrices, fetched half a kilobyte at a time all along the sums: a burst of misses
+// would hold up the loads behind it. Runs on over several tiles.
+struct Needed {
+  const float* row = nullptr;
+  int64_t stride = 0, columns = 0, rows = 0;
+};
+struct Ahead {
+  static constexpr int kFloats = 128;
+  Needed now, then;
+  int64_t column = 0;
 
-  void start(int64_t kc) {
-    count = 0;
-    limit = static_cast<int>(kc / 4 * 2);
+  void start(const Needed& first, const Needed& second) {
+    now = first;
+    then = second;
+    column = 0;
+    if (now.columns <= 0) now.rows = 0;
+    if (then.columns <= 0) then.rows = 0;
   }
-  void add(const float* p) {
-    if (count < limit) at[count++] = p;
-  }
-  void fill(const float* near) {
-    while (count < limit) at[count++] = near;
+  // HINT 3: into L1, 2: into L2.
+  template <int HINT> FB_INLINE void fetch() {
+    if (now.rows <= 0) return;
+    const float* const p = now.row + column;
+#pragma GCC unroll 8
+    for (int i = 0; i < kFloats; i += 16) __builtin_prefetch(p + i, 0, HINT);
+    column += kFloats;
+    if (column < now.columns) return;
+    column = 0;
+    now.row += now.stride;
+    if (--now.rows == 0) {
+      now = then;
+      then.rows = 0;
+    }
   }
 };
 
-// A's element (i, k) is a[i·stride + k]; `fetch` has two lines for each four of k. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
+// A number that is known when a lambda is compiled.
+template <int N> struct Count { static constexpr int value = N; };
+
+// The sums over kc of k. sum(n) adds the next n products; every sixteen, lines of C are fetched, and what lies ahead.
+template <int MR, int HINT, class Sum>
+FB_INLINE void sum_and_fetch(int64_t kc, const TileOut& out, Ahead& ahead, const Sum& sum) {
+  const float* c = out.c;
+  int c_rows = MR;
+  for (int64_t left = kc; left >= 16; left -= 16) {
+    if (c_rows > 0) {
+      __builtin_prefetch(c, 1, 3);
+      __builtin_prefetch(c + kTileColumns - 1, 1, 3);
+      __builtin_prefetch(c + out.n, 1, 3);
+      __builtin_prefetch(c + out.n + kTileColumns - 1, 1, 3);
+      c += 2 * out.n;
+      c_rows -= 2;
+    }
+    ahead.fetch<HINT>();
+#pragma GCC unroll 1
+    for (int u = 0; u < 4; u++) sum(Count<4>{});
+  }
+#pragma GCC unroll 1
+  for (int64_t k = 0; k < kc % 16; k++) sum(Count<1>{});
+}
+
+// A's element (i, k) is a[i·stride + k]. Rows go in threes on one pointer: +0, +stride, +2·stride are addressing modes.
 template <int MR, int NV>
-void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const float* const* fetch, const TileOut& out) {
+void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, Ahead& ahead, const TileOut& out) {
   constexpr int kPointers = (MR + 2) / 3;
   const float* p[kPointers];
 #pragma GCC unroll 8
@@ -82,58 +122,41 @@ void tile_rows(int64_t kc, const float* a, int64_t stride, const float* b, const
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
-  int64_t k = 0;
-  for (; k + 4 <= kc; k += 4) {
-    __builtin_prefetch(fetch[0], 0, 3);
-    __builtin_prefetch(fetch[1], 0, 3);
-    fetch += 2;
+  sum_and_fetch<MR, 3>(kc, out, ahead, [&](auto count) __attribute__((always_inline)) {
+    constexpr int n = decltype(count)::value;
 #pragma GCC unroll 4
-    for (int u = 0; u < 4; u++) {
+    for (int u = 0; u < n; u++) {
       outer_product<MR, NV>(acc, b + u * NV * W, [&](int i) { return p[i / 3] + (i % 3) * stride + u; });
     }
-    b += 4 * NV * W;
+    b += n * NV * W;
 #pragma GCC unroll 8
-    for (int q = 0; q < kPointers; q++) p[q] += 4;
-  }
-  for (; k < kc; k++) {
-    outer_product<MR, NV>(acc, b, [&](int i) { return p[i / 3] + (i % 3) * stride; });
-    b += NV * W;
-#pragma GCC unroll 8
-    for (int q = 0; q < kPointers; q++) p[q] += 1;
-  }
+    for (int q = 0; q < kPointers; q++) p[q] += n;
+  });
   finish<MR, NV>(acc, out);
 }
 
 // A's element (i, k) is a[k·kAStride + i].
 template <int MR, int NV>
-void tile_columns(int64_t kc, const float* a, int64_t, const float* b, const float* const* fetch, const TileOut& out) {
+void tile_columns(int64_t kc, const float* a, int64_t, const float* b, Ahead& ahead, const TileOut& out) {
   VecF acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; v++) acc[i][v] = zero();
   }
-  int64_t k = 0;
-  for (; k + 4 <= kc; k += 4) {
-    __builtin_prefetch(fetch[0], 0, 3);
-    __builtin_prefetch(fetch[1], 0, 3);
-    fetch += 2;
+  sum_and_fetch<MR, 2>(kc, out, ahead, [&](auto count) __attribute__((always_inline)) {
+    constexpr int n = decltype(count)::value;
 #pragma GCC unroll 4
-    for (int u = 0; u < 4; u++) {
+    for (int u = 0; u < n; u++) {
       outer_product<MR, NV>(acc, b + u * NV * W, [&](int i) { return a + u * kAStride + i; });
     }
-    a += 4 * kAStride;
-    b += 4 * NV * W;
-  }
-  for (; k < kc; k++) {
-    outer_product<MR, NV>(acc, b, [&](int i) { return a + i; });
-    a += kAStride;
-    b += NV * W;
-  }
+    a += n * kAStride;
+    b += n * NV * W;
+  });
   finish<MR, NV>(acc, out);
 }
 
-using TileFunction = void (*)(int64_t kc, const float* a, int64_t stride, const float* b, const float* const* fetch,
+using TileFunction = void (*)(int64_t kc, const float* a, int64_t stride, const float* b, Ahead& ahead,
                               const TileOut& out);
 
 // [layout of A: rows, columns contiguous][vectors − 1][rows − 1]
