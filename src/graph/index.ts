@@ -51,6 +51,7 @@ export { OPERATIONS } from './ops/index.js';
 export { layerNorm } from './ops/layer-norm.js';
 export { leakyRelu } from './ops/leaky-relu.js';
 export { type Activation, linear } from './ops/linear.js';
+export { log } from './ops/log.js';
 export { type LstmWeights, lstm } from './ops/lstm.js';
 export { matmul } from './ops/matmul.js';
 export { maxPool2d } from './ops/max-pool2d.js';

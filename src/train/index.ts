@@ -17,6 +17,17 @@ export {
   curriculumBySteps,
 } from './curriculum.js';
 export { EarlyStopping } from './early-stopping.js';
+export { mixtureWeights } from './ensemble-weights.js';
+export {
+  type EnsembleMember,
+  type EnsembleWeighting,
+  type GeometricOptions,
+  type SnapshotOptions,
+  type TrainedEnsemble,
+  trainEnsemble,
+  trainGeometric,
+  trainSnapshots,
+} from './ensembles.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
 export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from './history.js';
 export {
@@ -28,6 +39,7 @@ export { type HorizonLossOptions, horizonLoss } from './losses.js';
 export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';
 export { type BatchShape, evaluationGraph, type GradientOptions, gradientGraph, type ModelGraph } from './plans.js';
+export { predictLogits } from './predict-logits.js';
 export type { TrainProgress } from './progress.js';
 export { type ProgressiveResult, type Stage, trainProgressively } from './progressive.js';
 export type { RunLogLine } from './run-log.js';

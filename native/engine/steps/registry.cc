@@ -30,6 +30,7 @@ std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext&);
 // elementwise
 std::unique_ptr<Step> bind_add(BindContext&);
 std::unique_ptr<Step> bind_exp(BindContext&);
+std::unique_ptr<Step> bind_log(BindContext&);
 std::unique_ptr<Step> bind_gelu(BindContext&);
 std::unique_ptr<Step> bind_gelu_grad(BindContext&);
 std::unique_ptr<Step> bind_leaky_relu(BindContext&);
@@ -136,6 +137,7 @@ constexpr Entry kEntries[] = {
     // elementwise
     {"add", bind_add},
     {"exp", bind_exp},
+    {"log", bind_log},
     {"gelu", bind_gelu},
     {"gelu_grad", bind_gelu_grad},
     {"leaky_relu", bind_leaky_relu},

@@ -30,6 +30,7 @@ import { layerNormGradOperation } from './layer-norm-grad.js';
 import { leakyReluOperation } from './leaky-relu.js';
 import { leakyReluGradOperation } from './leaky-relu-grad.js';
 import { linearOperation } from './linear.js';
+import { logOperation } from './log.js';
 import { lstmOperation } from './lstm.js';
 import { lstmGradOperation } from './lstm-grad.js';
 import { matmulOperation } from './matmul.js';
@@ -107,6 +108,7 @@ const ALL = [
   sigmoidOperation,
   sigmoidGradOperation,
   expOperation,
+  logOperation,
   transposeOperation,
   rotaryOperation,
   huberOperation,

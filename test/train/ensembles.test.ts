@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import { Ensemble, equalWeights } from '../../src/models/index.js';
+import { mixtureWeights } from '../../src/train/ensemble-weights.js';
+import {
+  evaluate,
+  predictLogits,
+  train,
+  trainEnsemble,
+  trainGeometric,
+  trainSnapshots,
+} from '../../src/train/index.js';
+import { fastestDevice } from './devices.js';
+import { bitsOf, learnableWindows, shortRun, smallModel } from './fixture.js';
+
+const device = fastestDevice[1]();
+const base = {
+  device,
+  train: learnableWindows(200, 1),
+  validation: learnableWindows(120, 2),
+  steps: 60,
+  evaluateEvery: 20,
+  batch: 16,
+};
+
+describe('mixtureWeights', () => {
+  test('finds the maximum on the simplex: against a fine grid', () => {
+    const a = Float64Array.from({ length: 50 }, (_, i) => 0.1 + 0.8 * Math.abs(Math.sin(i)));
+    const b = Float64Array.from({ length: 50 }, (_, i) => 0.1 + 0.8 * Math.abs(Math.cos(i * 1.3)));
+    const likelihood = (w: number) => a.reduce((sum, p, i) => sum + Math.log(w * p + (1 - w) * b[i]), 0);
+    const grid = Array.from({ length: 10_001 }, (_, i) => i / 10_000);
+    const best = grid.reduce((x, y) => (likelihood(y) > likelihood(x) ? y : x));
+    const weights = mixtureWeights([a, b]);
+    expect(weights[0]).toBeCloseTo(best, 3);
+    expect(weights[0] + weights[1]).toBeCloseTo(1, 12);
+  });
+
+  test('a member that is always better takes all; equal members share', () => {
+    const good = new Float64Array(20).fill(0.9);
+    expect(mixtureWeights([good, new Float64Array(20).fill(0.3)])[0]).toBeGreaterThan(0.999);
+    for (const w of mixtureWeights([good, good, good])) expect(w).toBeCloseTo(1 / 3, 9);
+    expect(() => mixtureWeights([new Float64Array(0)])).toThrowError(/probabilities/);
+  });
+});
+
+test('the probabilities of an ensemble are the weighted means of its members', async () => {
+  const models = [smallModel(), smallModel({ layers: 1 })];
+  const parameters = await Promise.all(
+    models.map(async (model) => (await train(model, shortRun({ ...base, steps: 3 }))).parameters),
+  );
+  const logits = await Promise.all(
+    models.map((model, m) => predictLogits(model, parameters[m], base.validation, { device })),
+  );
+  const ensemble = new Ensemble(
+    [smallModel(), smallModel({ layers: 1 })],
+    [
+      [0.3, 0.7],
+      [1, 0],
+    ],
+  );
+  const joined = new Map(
+    parameters.flatMap((p, m) => [...p].map(([name, v]): [string, Float32Array] => [`members.${m}.${name}`, v])),
+  );
+  const got = await predictLogits(ensemble, joined, base.validation, { device });
+  const probabilities = (z: Float32Array) => {
+    const e = [...z].map(Math.exp);
+    return e.map((v) => v / e.reduce((a, b) => a + b));
+  };
+  for (const [h, weights] of [
+    [0.3, 0.7],
+    [1, 0],
+  ].entries()) {
+    for (let row = 0; row < 120; row++) {
+      const each = logits.map((heads) => probabilities(heads[h].subarray(3 * row, 3 * row + 3)));
+      const p = probabilities(got[h].subarray(3 * row, 3 * row + 3));
+      p.forEach((v, c) => {
+        expect(v).toBeCloseTo(weights[0] * each[0][c] + weights[1] * each[1][c], 5);
+        expect(Math.exp(got[h][3 * row + c])).toBeCloseTo(v, 5);
+      });
+    }
+  }
+});
+
+test('learned weights make the validation loss no worse than that of the best member', async () => {
+  const { weights, members, ensemble, model, parameters, results } = await trainEnsemble(
+    [
+      { name: 'two layers', model: () => smallModel({ dropout: 0 }) },
+      { name: 'one layer', model: () => smallModel({ layers: 1, dropout: 0 }), options: { learningRate: 0.02 } },
+      { name: 'untrained', model: () => smallModel({ layers: 1 }), options: { steps: 1 } },
+    ],
+    shortRun({ ...base, labelSmoothing: 0 }),
+  );
+  expect(results).toHaveLength(3);
+  for (const [h, list] of weights.entries()) {
+    expect(list.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+    const best = Math.min(...members.map(({ horizons }) => horizons[h].loss));
+    expect(ensemble.horizons[h].loss).toBeLessThan(best + 1e-6);
+  }
+  const again = await evaluate(model, parameters, base.validation, { device, batch: 16 });
+  expect(again.loss).toBe(ensemble.loss);
+  expect(model.options).toMatchObject({ model: 'ensemble', steps: 5, features: 3, 'members.1.layers': 1 });
+});
+
+test('a snapshot ensemble has a member for each cycle, taken where the rate is lowest', async () => {
+  const { model, members, weights, ensemble } = await trainSnapshots(() => smallModel({ dropout: 0 }), {
+    ...shortRun({ ...base }),
+    ...{ steps: 60, learningRate: 0.02, cycles: 3 },
+  });
+  expect(model.members).toHaveLength(3);
+  expect(weights).toEqual(equalWeights(2, 3));
+  const mean = members.reduce((sum, { loss }) => sum + loss, 0) / 3;
+  // Of convex losses the mean of probabilities is no worse than the mean of the losses.
+  expect(ensemble.loss).toBeLessThanOrEqual(mean + 1e-6);
+  expect(new Set(members.map(({ loss }) => loss)).size).toBe(3);
+});
+
+test('a fast geometric ensemble goes on from trained weights', async () => {
+  const { parameters } = await train(smallModel({ dropout: 0 }), shortRun(base));
+  const options = {
+    ...shortRun({ ...base }),
+    ...{
+      initial: parameters,
+      steps: 24,
+      cycle: 8,
+      learningRate: 0.01,
+      minLearningRate: 0.001,
+      weighting: 'learned' as const,
+    },
+  };
+  const first = await trainGeometric(() => smallModel({ dropout: 0 }), options);
+  expect(first.members).toHaveLength(3);
+  expect(first.ensemble.loss).toBeLessThan(1.5 * Math.min(...first.members.map(({ loss }) => loss)));
+  const again = await trainGeometric(() => smallModel({ dropout: 0 }), options);
+  expect(bitsOf(again.parameters)).toBe(bitsOf(first.parameters));
+  await expect(trainGeometric(() => smallModel(), { ...options, checkpoint: 'x' })).rejects.toThrowError(
+    /no 'checkpoint'/,
+  );
+});
+
+test('weights that are none are named', () => {
+  const two = () => [smallModel(), smallModel()];
+  expect(
+    () =>
+      new Ensemble(two(), [
+        [0.5, 0.6],
+        [1, 0],
+      ]),
+  ).toThrowError(/add up to 1 for weights\[0\]/);
+  expect(() => new Ensemble(two(), [[1], [1, 0]])).toThrowError(/2 numbers, one a member for weights\[0\]/);
+  expect(() => new Ensemble([smallModel(), smallModel({ steps: 6 })], equalWeights(2, 2))).toThrowError(
+    /member 1 takes 6 × 3/,
+  );
+  expect(() => new Ensemble([], [])).toThrowError(/at least one model/);
+});
