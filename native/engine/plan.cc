@@ -9,6 +9,9 @@
 namespace flashbook {
 namespace {
 
+// A plan of fewer operations is over before a sleeping thread has come to help.
+constexpr double kWorthHolding = 1e7;
+
 std::string tensor_label(size_t index, const std::string& name) {
   return "tensor " + std::to_string(index) + " '" + name + "'";
 }
@@ -186,6 +189,7 @@ void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
       break;
     }
     profile.flops = steps_.back()->flops();
+    operations_ += profile.flops;
     profile.bytes = steps_.back()->bytes();
     profile_.push_back(std::move(profile));
   }
@@ -206,6 +210,7 @@ bool Plan::run() {
   } else {
     shared.lock();
   }
+  const PoolHold hold(operations_ >= kWorthHolding ? &pool_ : nullptr);
   return execution_.run(steps_, context, cancelled_, profile_, profiling);
 }
 

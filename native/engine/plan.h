@@ -68,6 +68,7 @@ class Plan {
   std::vector<Port> inputs_, outputs_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<StepProfile> profile_;
+  double operations_ = 0;   // of all steps
   Execution execution_;
   std::vector<std::shared_ptr<Packing>> packings_;
   std::vector<State::Buffer*> frozen_buffers_, written_buffers_;

@@ -33,9 +33,10 @@ inline void relax() {
 #endif
 }
 
-// Between the steps of a plan lie a few microseconds, so workers look for the next job for about 20 µs before they
-// sleep: waking a sleeper costs more than that.
+// Waking a sleeper takes 10 to 50 µs, more than most steps of a small plan. So workers look for the next job for about 20 µs before
+// they sleep, and as long as a plan runs that has a core to spare for them for up to a millisecond.
 constexpr int kSpins = 600;
+constexpr int kHeldSpins = 30000;
 
 class ProcessPool final : public ThreadPool {
  public:
@@ -44,7 +45,9 @@ class ProcessPool final : public ThreadPool {
   int threads() const override { return limit_.load(std::memory_order_relaxed); }
 
   void run(int64_t tasks, void (*body)(void*, int64_t), void* context) override {
-    const int helpers = static_cast<int>(std::min<int64_t>(threads(), tasks)) - 1;
+    // Other callers that hold the pool have a core each.
+    const int others = std::max(0, holders_.load(std::memory_order_relaxed) - 1);
+    const int helpers = static_cast<int>(std::min<int64_t>(threads() - others, tasks)) - 1;
     if (helpers <= 0 || busy_.exchange(true, std::memory_order_acquire)) {
       for (int64_t task = 0; task < tasks; task++) body(context, task);
       return;
@@ -53,11 +56,10 @@ class ProcessPool final : public ThreadPool {
     body_ = body;
     context_ = context;
     tasks_ = tasks;
-    admitted_ = helpers;
+    admitted_.store(helpers, std::memory_order_relaxed);
     next_.store(0, std::memory_order_relaxed);
     open_.store(true);
-    generation_.fetch_add(1);
-    generation_.notify_all();
+    wake();
     work();
     open_.store(false);
     for (int spins = 0; inside_.load() != 0; spins++) {
@@ -69,6 +71,13 @@ class ProcessPool final : public ThreadPool {
     }
     busy_.store(false, std::memory_order_release);
   }
+
+  void hold() override {
+    if (holders_.fetch_add(1, std::memory_order_relaxed) + 1 >= threads()) return;   // no core is left for a worker
+    if (started_.load(std::memory_order_relaxed) > 0) wake();
+  }
+
+  void release() override { holders_.fetch_sub(1, std::memory_order_relaxed); }
 
   void set_threads(int count) {
     std::lock_guard<std::mutex> lock(source_mutex_);
@@ -85,10 +94,16 @@ class ProcessPool final : public ThreadPool {
   // In a forked child the workers do not exist: everything runs on the caller.
   void forked() {
     limit_.store(1);
+    holders_.store(0);
     busy_.store(false);
   }
 
  private:
+  void wake() {
+    generation_.fetch_add(1);
+    generation_.notify_all();
+  }
+
   void work() {
     for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, task);
   }
@@ -102,7 +117,7 @@ class ProcessPool final : public ThreadPool {
 #endif
     try {
       for (; started_ < wanted; started_++) {
-        std::thread([this, index = started_] { loop(index); }).detach();
+        std::thread([this, index = started_.load()] { loop(index); }).detach();
       }
     } catch (const std::system_error&) {
     }
@@ -114,13 +129,22 @@ class ProcessPool final : public ThreadPool {
   [[noreturn]] void loop(int index) {
     int seen = generation_.load() - 1;
     while (true) {
-      for (int spins = 0; spins < kSpins && generation_.load(std::memory_order_relaxed) == seen; spins++) relax();
+      for (int spins = 0; spins < kSpins || (spins < kHeldSpins && awaited(index)); spins++) {
+        if (generation_.load(std::memory_order_relaxed) != seen) break;
+        relax();
+      }
       generation_.wait(seen);
       seen = generation_.load();
       inside_.fetch_add(1);
-      if (open_.load() && index < admitted_) work();
+      if (open_.load() && index < admitted_.load(std::memory_order_relaxed)) work();
       if (inside_.fetch_sub(1) == 1) inside_.notify_all();
     }
+  }
+
+  // Whether a plan runs that this worker helped at last, and there is a core for it.
+  bool awaited(int index) const {
+    const int holders = holders_.load(std::memory_order_relaxed);
+    return holders > 0 && index + 1 + holders <= threads() && index < admitted_.load(std::memory_order_relaxed);
   }
 
   const ThreadBudget budget_;
@@ -128,13 +152,14 @@ class ProcessPool final : public ThreadPool {
   mutable std::mutex source_mutex_;
   std::string source_;
   std::atomic<bool> busy_{false};
-  int started_ = 0;
+  std::atomic<int> started_{0};
+  alignas(64) std::atomic<int> holders_{0};   // plans that run
 
   // The job; written while the gate is shut and nobody is inside.
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t tasks_ = 0;
-  int admitted_ = 0;
+  std::atomic<int> admitted_{0};
   alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<bool> open_{false};
   std::atomic<int> inside_{0};

@@ -16,10 +16,31 @@ class ThreadPool {
   // matter. Never called from inside a body. `body` must not throw or allocate.
   virtual void run(int64_t tasks, void (*body)(void* context, int64_t task), void* context) = 0;
 
+  // Between these two the caller is about to run again and again, as a plan does: idle threads look for its next tasks instead of
+  // sleeping, where every caller that holds the pool has a core of its own and some are left. Never nested.
+  virtual void hold() {}
+  virtual void release() {}
+
   // The same for any callable; splits nothing, copies nothing.
   template <class F> void parallel(int64_t tasks, F&& body) {
     run(tasks, [](void* c, int64_t t) { (*static_cast<std::remove_reference_t<F>*>(c))(t); }, &body);
   }
+};
+
+// Holds a pool while it lives; a null pointer holds none.
+class PoolHold {
+ public:
+  explicit PoolHold(ThreadPool* pool) : pool_(pool) {
+    if (pool_ != nullptr) pool_->hold();
+  }
+  ~PoolHold() {
+    if (pool_ != nullptr) pool_->release();
+  }
+  PoolHold(const PoolHold&) = delete;
+  PoolHold& operator=(const PoolHold&) = delete;
+
+ private:
+  ThreadPool* const pool_;
 };
 
 }  // namespace flashbook

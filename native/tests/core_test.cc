@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -75,6 +76,30 @@ void after_a_pause() {
     process_pool().parallel(64, [&](int64_t) { count++; });
     CHECK(count == 64);
   }
+}
+
+// Callers that hold the pool share it: every task is done once, and idle workers sleep in the end.
+void held_by_several() {
+  set_pool_threads(3);
+  std::thread callers[4];
+  for (std::thread& caller : callers) {
+    caller = std::thread([] {
+      for (int round = 0; round < 200; round++) {
+        const PoolHold hold(&process_pool());
+        for (int step = 0; step < 5; step++) {
+          int parts[16] = {};
+          process_pool().parallel(16, [&](int64_t task) { parts[task]++; });
+          CHECK(std::accumulate(parts, parts + 16, 0) == 16);
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  const PoolHold none(nullptr);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(std::clock() - before < CLOCKS_PER_SEC / 20);   // nobody spins
 }
 
 #if !defined(__SANITIZE_THREAD__)
@@ -202,6 +227,7 @@ int main() {
   RUN(many_callers);
   RUN(run_inside_a_body);
   RUN(after_a_pause);
+  RUN(held_by_several);
   RUN(quota_of_control_groups);
   RUN(two_plans_on_one_state);
   RUN(cancelled_plans_stop);

@@ -17,6 +17,7 @@ export {
   resolveDevice,
 } from './cuda.js';
 export { type CudaArchitecture, cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
+export { firstNotFinite } from './finite.js';
 export { PEAK_KINDS, type PeakKind, type PeakRun, runPeak } from './peak.js';
 export * from './plan-spec.js';
 

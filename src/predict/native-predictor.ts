@@ -72,10 +72,14 @@ export class NativePredictor implements Predictor {
     this.#checkAlive();
     const { prediction, windows } = this.#prepare(features, options.out);
     const start = process.hrtime.bigint();
-    for (const run of splitBatches(windows, this.#sizes)) {
-      const buffers = this.#buffers(run, features, prediction);
-      this.#plan(run.batch).runSync([buffers.features], [buffers.logits]);
-      this.#collect(run, buffers.logits, prediction);
+    const whole = this.#plans.get(windows);
+    if (whole !== undefined) whole.runSync([features], [prediction.logits]);
+    else {
+      for (const run of splitBatches(windows, this.#sizes)) {
+        const buffers = this.#buffers(run, features, prediction);
+        this.#plan(run.batch).runSync([buffers.features], [buffers.logits]);
+        this.#collect(run, buffers.logits, prediction);
+      }
     }
     return finishPrediction(prediction, Number(process.hrtime.bigint() - start));
   }

@@ -1,5 +1,6 @@
 import { describe, FlashbookError, invalid } from '../core/errors.js';
 import type { Manifest } from '../export/manifest.js';
+import { firstNotFinite } from '../native/index.js';
 
 /**
  * Checks raw feature windows (n, steps, features) and returns n.
@@ -19,10 +20,8 @@ export function checkWindows(features: unknown, input: Manifest['input']): numbe
       { length: features.length, windowLength },
     );
   }
-  for (let i = 0; i < features.length; i++) {
-    const value = features[i];
-    if (value - value !== 0) throw notFinite(i, value, input); // NaN for NaN and for both infinities
-  }
+  const wrong = firstNotFinite(features);
+  if (wrong >= 0) throw notFinite(wrong, features[wrong], input);
   return features.length / windowLength;
 }
 

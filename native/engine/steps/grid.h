@@ -27,7 +27,7 @@ template <class Cost>
 Grid choose_grid(int64_t m, int64_t n, int64_t tile_rows, int64_t tile_columns, int64_t widest, int threads, Cost&& cost) {
   constexpr int kMaxSlots = 64;
   constexpr double kBlockCost = 3000;     // handing out a block, cold caches
-  constexpr double kThreadCost = 10000;   // waking another thread
+  constexpr double kThreadCost = 10000;   // handing over a part, and the cache lines that move from core to core
   const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t row_tiles = std::max<int64_t>(1, ceil_div(m, tile_rows));
   const int64_t column_tiles = std::max<int64_t>(1, ceil_div(n, tile_columns));
