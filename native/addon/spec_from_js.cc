@@ -42,6 +42,18 @@ std::vector<int64_t> integers(const Napi::Value& value, const std::string& what)
   return result;
 }
 
+std::vector<double> numbers(const Napi::Value& value, const std::string& what) {
+  const Napi::Array list = array(value, what);
+  std::vector<double> result;
+  const uint32_t length = list.Length();
+  for (uint32_t i = 0; i < length; i++) {
+    const Napi::Value number = list.Get(i);
+    if (!number.IsNumber()) refuse(number, what + "[" + std::to_string(i) + "]", "a number");
+    result.push_back(number.As<Napi::Number>().DoubleValue());
+  }
+  return result;
+}
+
 DType dtype(const Napi::Value& value, const std::string& what) {
   DType result;
   if (!value.IsString() || !parse_dtype(value.As<Napi::String>().Utf8Value(), &result)) {
@@ -82,8 +94,10 @@ StepSpec step(const Napi::Value& value, const std::string& what) {
       result.attributes[name] = attribute.As<Napi::String>().Utf8Value();
     } else if (attribute.IsBoolean()) {
       result.attributes[name] = attribute.As<Napi::Boolean>().Value();
+    } else if (attribute.IsArray()) {
+      result.attributes[name] = numbers(attribute, what + ".attrs." + name);
     } else {
-      refuse(attribute, what + ".attrs." + name, "a number, a string or a boolean");
+      refuse(attribute, what + ".attrs." + name, "a number, a string, a boolean or an array of numbers");
     }
   }
   return result;

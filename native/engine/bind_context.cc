@@ -41,6 +41,11 @@ bool StepBinder::flag(const char* name, bool fallback) const {
   return value == nullptr ? fallback : *value;
 }
 
+std::vector<double> StepBinder::numbers(const char* name) const {
+  const std::vector<double>* value = attribute<std::vector<double>>(name, "list of numbers");
+  return value == nullptr ? std::vector<double>() : *value;
+}
+
 void* StepBinder::packed(const Operand& operand, const std::string& layout, size_t bytes,
                          const std::function<void(void*)>& fill) {
   if (frozen_state_ == nullptr || !operand.is_state) {

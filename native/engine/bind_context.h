@@ -23,6 +23,7 @@ class StepBinder final : public BindContext {
   double number(const char* name, double fallback) const override;
   std::string text(const char* name, const char* fallback) const override;
   bool flag(const char* name, bool fallback) const override;
+  std::vector<double> numbers(const char* name) const override;
   Isa isa() const override { return isa_; }
   ThreadPool& pool() const override { return pool_; }
   bool frozen() const override { return frozen_state_ != nullptr; }

@@ -25,7 +25,7 @@ struct TensorSpec {
   int64_t offset = 0;
 };
 
-using Attribute = std::variant<double, std::string, bool>;
+using Attribute = std::variant<double, std::string, bool, std::vector<double>>;
 
 struct StepSpec {
   std::string kernel;

@@ -56,6 +56,7 @@ class BindContext {
   virtual double number(const char* name, double fallback) const = 0;
   virtual std::string text(const char* name, const char* fallback) const = 0;
   virtual bool flag(const char* name, bool fallback) const = 0;
+  virtual std::vector<double> numbers(const char* name) const = 0;   // a list of numbers; empty when the attribute is absent
   virtual Isa isa() const = 0;
   virtual ThreadPool& pool() const = 0;
   // True in a plan whose state never changes (prediction): weights may be packed once, at bind time.

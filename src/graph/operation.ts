@@ -4,7 +4,7 @@ import type { OnnxBuilder } from './onnx-lowering.js';
 
 export type { DType };
 export type Shape = readonly number[];
-export type Attributes = Readonly<Record<string, PlanAttribute | readonly number[]>>;
+export type Attributes = Readonly<Record<string, PlanAttribute>>;
 
 /** What is known of a tensor before any data exists. */
 export interface TensorType {

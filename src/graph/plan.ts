@@ -1,5 +1,5 @@
 /** From a graph to a plan: schedule, memory, and the flat list of kernel calls. */
-import { FlashbookError, invalid } from '../core/errors.js';
+import { invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
 import type { PlanAttribute, PlanSpec, PlanStep, PlanTensor } from '../native/plan-spec.js';
 import { placeBlocks } from './arena.js';
@@ -103,10 +103,10 @@ function stepLabel(node: Node, position: number): string {
 function planAttributes(attrs: Attributes): Record<string, PlanAttribute> {
   const result: Record<string, PlanAttribute> = {};
   for (const [name, value] of Object.entries(attrs)) {
-    if (typeof value === 'object')
-      throw new FlashbookError('INTERNAL', `attribute ${name} is a list: it has no place in a plan`);
-    if (typeof value === 'number' && !Number.isFinite(value))
-      throw invalid(`attribute ${name}`, 'a finite number', value);
+    for (const number of Array.isArray(value) ? value : [value]) {
+      if (typeof number === 'number' && !Number.isFinite(number))
+        throw invalid(`attribute ${name}`, 'a finite number', number);
+    }
     result[name] = value;
   }
   return result;

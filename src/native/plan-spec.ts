@@ -20,7 +20,7 @@ export interface PlanTensor {
   offset: number;
 }
 
-export type PlanAttribute = number | string | boolean;
+export type PlanAttribute = number | string | boolean | readonly number[];
 
 /** One kernel call. Operands are indices into `tensors`; −1 stands for an absent optional operand. */
 export interface PlanStep {

@@ -1,9 +1,9 @@
 import { invalid } from '../core/errors.js';
-import { attention, type RotaryLayout, rotary, type Tensor } from '../graph/index.js';
+import { type AttentionPattern, attention, type RotaryLayout, rotary, type Tensor } from '../graph/index.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
 
-export interface SelfAttentionOptions {
+export interface SelfAttentionOptions extends AttentionPattern {
   width: number;
   heads: number;
   /** A step sees itself and earlier ones. */
@@ -14,6 +14,7 @@ export interface SelfAttentionOptions {
 
 /**
  * Multi-head self-attention with one packed projection qkv and an output projection: (B, T, width) → (B, T, width).
+ * With `windows`, `strides` and `alibi`, one number a head, the heads look at horizons of their own.
  * Starts as PyTorch's nn.MultiheadAttention: qkv Xavier uniform over the packed (3·width, width), biases zero.
  */
 export class SelfAttention extends Module {
@@ -38,9 +39,9 @@ export class SelfAttention extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const { heads, causal, rotary: turned } = this.options;
+    const { heads, causal, windows, strides, alibi, rotary: turned } = this.options;
     const packed = this.qkv.forward(x);
     const qkv = turned === undefined ? packed : rotary(packed, { heads, ...turned });
-    return this.projection.forward(attention(qkv, { heads, causal }));
+    return this.projection.forward(attention(qkv, { heads, causal, windows, strides, alibi }));
   }
 }

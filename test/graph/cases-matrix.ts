@@ -184,6 +184,27 @@ function attentions(): OperationCase[] {
       }
     }
   }
+  const patterns = [
+    { windows: [1, 3] },
+    { strides: [2, 1] },
+    { alibi: [0.5, 0.125] },
+    { windows: [4, 0], strides: [1, 3], alibi: [0, 0.25] },
+  ];
+  for (const pattern of patterns) {
+    for (const causal of [false, true]) {
+      for (const queries of ['all', 'last'] as const) {
+        const attrs = { heads: 2, causal, queries, ...pattern };
+        rows.push({
+          operation: 'attention',
+          name: `T 7, 2 × 3${causal ? ' causal' : ''} ${queries} ${JSON.stringify(pattern)}`,
+          inputs: [{ shape: [1, 7, 18] }],
+          apply: ([x]) => [attention(x, attrs)],
+          differentiable: true,
+          ulps: 32,
+        });
+      }
+    }
+  }
   const special = (name: string, values: Fill): OperationCase => ({
     operation: 'attention',
     name,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/graph/operation.js';
 import { attentionOperation } from '../../src/graph/ops/attention.js';
+import { visibleKeys } from '../../src/graph/ops/attention-pattern.js';
 import type { Isa } from '../../src/native/index.js';
 import { runStep, type StepOperand, sameBits } from './one-step.js';
 import { defined, drawn, expectClose, f32, SETS } from './oracle.js';
@@ -63,6 +64,55 @@ describe.each(SETS)('attention on %s', (isa) => {
       }
     }
   });
+
+  it.each([{ windows: [5] }, { windows: [64], alibi: [0.1] }, { strides: [3] }, { windows: [40], strides: [7] }])(
+    'keeps a NaN from queries that do not see its key: %j',
+    (pattern) => {
+      const [steps, headDim] = [300, 24];
+      for (const causal of [true, false]) {
+        const plain = drawn([1, steps, 3 * headDim], 9);
+        const attrs = { heads: 1, causal, queries: 'all' as const, ...pattern };
+        const call = (qkv: StepOperand) =>
+          runStep(
+            {
+              kernel: 'attention',
+              inputs: [qkv],
+              outputs: [{ shape: [1, steps, headDim] }, { shape: [1, 1, steps] }],
+              attrs,
+            },
+            { isa },
+          ) as [Float32Array, Float32Array];
+        const grad = (dO: StepOperand, qkv: StepOperand, [o, lse]: [Float32Array, Float32Array]) =>
+          runStep(
+            {
+              kernel: 'attention_grad',
+              inputs: [dO, qkv, f32([1, steps, headDim], o), f32([1, 1, steps], lse)],
+              outputs: [{ shape: qkv.shape }],
+              attrs,
+            },
+            { isa },
+          )[0] as Float32Array;
+        const clean = call(plain);
+        const dO = drawn([1, steps, headDim], 10);
+        const cleanGrad = grad(dO, plain, clean);
+        const key = 150;
+        const data = (plain.data as Float32Array).slice();
+        data.fill(Number.NaN, (key * 3 + 1) * headDim, (key * 3 + 3) * headDim);
+        const spoilt = call(f32(plain.shape, data));
+        const spoiltGrad = grad(dO, f32(plain.shape, data), spoilt);
+        for (let t = 0; t < steps; t++) {
+          const row = (array: Float32Array, at: number) => array.subarray(at * headDim, (at + 1) * headDim);
+          if (visibleKeys(pattern, causal, steps, 0, t).includes(key)) {
+            expect(row(spoilt[0], t).every(Number.isNaN), `o of ${t}`).toBe(true);
+            expect(row(spoiltGrad, 3 * t).every(Number.isNaN), `dq of ${t}`).toBe(true);
+          } else {
+            expect(sameBits(row(spoilt[0], t), row(clean[0], t)), `o of ${t}`).toBe(true);
+            expect(sameBits(row(spoiltGrad, 3 * t), row(cleanGrad, 3 * t)), `dq of ${t}`).toBe(true);
+          }
+        }
+      }
+    },
+  );
 
   it('keeps a NaN of the gradient from queries that do not see the key', () => {
     const [steps, headDim, cut] = [70, 16, 37];
@@ -141,14 +191,15 @@ describe.each(SETS)('attention on %s', (isa) => {
     expect(runBackward(operands, { steps, headDim, causal: false }, isa).every(Number.isFinite)).toBe(true);
   });
 
-  it('gives a long sequence, of many key blocks, the bits of each query alone', () => {
+  it('gives each query of a long sequence, of several key blocks, what it gives it alone', () => {
     const [steps, headDim] = [517, 24];
     const qkv = drawn([1, steps, 3 * headDim], 8);
-    const [all] = runForward(qkv, { steps, headDim }, isa);
+    const [all, lse] = runForward(qkv, { steps, headDim }, isa);
     for (const row of [0, 7, 63, 127, 128, 200, 255, 256, 400, 516]) {
       const upTo = f32([1, row + 1, 3 * headDim], qkv.data.subarray(0, (row + 1) * 3 * headDim));
-      const [last] = runForward(upTo, { steps: row + 1, headDim, queries: 'last' }, isa);
-      expect(sameBits(last, all.subarray(row * headDim, (row + 1) * headDim)), `row ${row}`).toBe(true);
+      const [last, lastLse] = runForward(upTo, { steps: row + 1, headDim, queries: 'last' }, isa);
+      expectClose(last, all.subarray(row * headDim, (row + 1) * headDim), () => 4e-6, `row ${row}`);
+      expectClose(lastLse, lse.subarray(row, row + 1), () => 4e-6, `lse of row ${row}`);
     }
   });
 });
@@ -193,6 +244,33 @@ describe('attention refuses', () => {
       /expected f32 \(1, 4, 6\) for o but received f32 \(1, 4, 5\)/,
     ],
     [[1, 4, 18], { queries: 'last' }, undefined, /expected f32 \(1, 1, 6\) for o but received f32 \(1, 4, 6\)/],
+    [[1, 4, 18], { windows: [1] }, undefined, /expected 2 numbers, one a head, for attribute windows but received 1/],
+    [
+      [1, 4, 18],
+      { windows: [1, -1] },
+      undefined,
+      /expected integers from 0 to \d+ for attribute windows but received -1/,
+    ],
+    [
+      [1, 4, 18],
+      { strides: [1, 0] },
+      undefined,
+      /expected integers from 1 to \d+ for attribute strides but received 0/,
+    ],
+    [[1, 4, 18], { strides: [1, 1.5] }, undefined, /for attribute strides but received 1.5/],
+    [
+      [1, 4, 18],
+      { alibi: [0.5, -0.5] },
+      undefined,
+      /expected numbers from 0 to \d+ for attribute alibi but received -0.5/,
+    ],
+    [[1, 4, 18], { windows: 3 }, undefined, /expected a list of numbers for attribute 'windows'/],
+    [
+      [1, 4, 18],
+      { precision: 'f16' },
+      undefined,
+      /expected 'f32' or 'bf16' for attribute precision but received 'f16'/,
+    ],
     [
       [1, 1, 1542],
       { heads: 2 },

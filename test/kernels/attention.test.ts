@@ -34,6 +34,10 @@ const sizes: [batch: number, steps: number, heads: number, headDim: number][] = 
   [1, 40, 1, 256],
   [1, 33, 1, 255],
   [9, 5, 2, 12],
+  [1, 15, 2, 80],
+  [1, 257, 1, 20],
+  [1, 600, 1, 16],
+  [1, 70, 1, 128],
 ];
 const cases: Case[] = sizes.flatMap(([batch, steps, heads, headDim]) =>
   ([true, false] as const).flatMap((causal) =>

@@ -1,7 +1,10 @@
-// Steps attention and attention_grad {heads, causal, queries: all | last}: kernels/attention/attention.h has the formulas.
+// Steps attention and attention_grad {heads, causal, queries: all | last, windows, strides, alibi: one number a head}:
+// kernels/attention/attention.h has the formulas.
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
 #include "kernels/attention/attention.h"
+
+#include <cstring>
 
 #include "engine/step.h"
 #include "engine/steps/operands.h"
@@ -11,104 +14,218 @@ namespace flashbook {
 namespace {
 
 // Queries of one task. Small batches are cut finer, so that every thread gets work; bits do not depend on the cut.
-constexpr int64_t kQueryBlock = 128;
+constexpr int64_t kQueryBlock = 512;
 constexpr int64_t kLeastQueryBlock = 32;
 // Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;
 
+struct HeadPattern {
+  int64_t window = 0, stride = 1;
+  float slope = 0;
+};
+
+// Attention over packed qkv: (B, steps, 3·width).
+struct Layout {
+  int64_t batch, steps, heads, head_dim, queries;
+  bool causal, bf16;
+  std::vector<HeadPattern> patterns;   // one a head
+
+  int64_t width() const { return heads * head_dim; }
+  double pairs() const;
+};
+
+// The rows of a head that see each other: all of them, or with a stride those of one residue. A strided head is `stride` dense ones
+// side by side, with rows, window and slope in steps of the stride.
+struct Part {
+  int64_t head, residue;
+  AttentionRows rows;   // q, k and v are set for each sequence
+
+  int64_t stride(const Layout& layout) const { return layout.patterns[static_cast<size_t>(head)].stride; }
+};
+
+std::vector<Part> parts_of(const Layout& layout) {
+  std::vector<Part> parts;
+  for (int64_t head = 0; head < layout.heads; ++head) {
+    const HeadPattern& pattern = layout.patterns[static_cast<size_t>(head)];
+    const bool all = layout.queries == layout.steps;
+    const int64_t residues = std::min(pattern.stride, layout.steps);
+    for (int64_t residue = all ? 0 : (layout.steps - 1) % pattern.stride; residue < residues; ++residue) {
+      AttentionRows rows = {};
+      rows.steps = (layout.steps - residue + pattern.stride - 1) / pattern.stride;
+      rows.queries = all ? rows.steps : 1;
+      rows.head_dim = layout.head_dim;
+      rows.ld = 3 * layout.width() * pattern.stride;
+      rows.causal = layout.causal;
+      rows.window = pattern.window == 0 ? 0 : (pattern.window - 1) / pattern.stride + 1;
+      rows.slope = pattern.slope * static_cast<float>(pattern.stride);
+      rows.bf16 = layout.bf16;
+      parts.push_back({head, residue, rows});
+      if (!all) break;
+    }
+  }
+  return parts;
+}
+
+double Layout::pairs() const {
+  double sum = 0;
+  for (const Part& part : parts_of(*this)) {
+    for (int64_t query = 0; query < part.rows.queries; ++query) {
+      sum += static_cast<double>(part.rows.end_key(query) - part.rows.first_key(query));
+    }
+  }
+  return sum * static_cast<double>(batch);
+}
+
+AttentionRows rows_at(const Layout& layout, const Part& part, const float* sequence) {
+  AttentionRows rows = part.rows;
+  rows.q = sequence + part.residue * 3 * layout.width() + part.head * layout.head_dim;
+  rows.k = rows.q + layout.width();
+  rows.v = rows.k + layout.width();
+  return rows;
+}
+
 class Attention final : public Step {
  public:
-  Attention(BindContext& context, const AttentionShape& shape, int64_t batch, const Operand& qkv, const Operand& o, float* lse)
-      : kernels_(attention_table(context.isa())), shape_(shape), batch_(batch), qkv_(qkv.as<float>()), o_(o.as<float>()),
-        lse_(lse), slots_(context.pool().threads()) {
-    const int64_t heads = batch * shape.heads;
-    query_block_ = kQueryBlock;
-    while (query_block_ > kLeastQueryBlock && heads * blocks() < 2 * slots_ && shape.queries > query_block_ / 2) query_block_ /= 2;
-    if (flops() < 2 * kWorthWaking) slots_ = 1;
-    scratch_ = (kernels_.forward_scratch(shape) + 15) / 16 * 16;
+  Attention(BindContext& context, Layout layout, const Operand& qkv, const Operand& o, float* lse)
+      : kernels_(attention_table(context.isa())), layout_(std::move(layout)), qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse),
+        slots_(context.pool().threads()), flops_(layout_.pairs() * static_cast<double>(4 * layout_.head_dim + 5)) {
+    const std::vector<Part> parts = parts_of(layout_);
+    int64_t block = kQueryBlock;
+    const auto pieces = [&] {
+      int64_t count = 0;
+      for (const Part& part : parts) count += (part.rows.queries + block - 1) / block;
+      return count * layout_.batch;
+    };
+    while (block > kLeastQueryBlock && pieces() < 2 * slots_) block /= 2;
+    for (const Part& part : parts) {
+      for (int64_t first = 0; first < part.rows.queries; first += block) {
+        pieces_.push_back({part, first, std::min(part.rows.queries, first + block)});
+      }
+      scratch_ = std::max(scratch_, (kernels_.forward_scratch(part.rows) + 15) / 16 * 16);
+    }
+    if (flops_ < 2 * kWorthWaking) slots_ = 1;
     context.workspace(static_cast<size_t>(slots_ * scratch_) * sizeof(float));
   }
 
   void run(RunContext& context) override {
     float* scratch = reinterpret_cast<float*>(context.workspace);
-    split_items(context.pool, batch_ * shape_.heads * blocks(), slots_, [&](int64_t slot, int64_t item) {
-      const int64_t block = item % blocks(), head = item / blocks() % shape_.heads, b = item / blocks() / shape_.heads;
-      const int64_t first = block * query_block_, last = std::min(shape_.queries, first + query_block_);
-      kernels_.forward(shape_, qkv_ + b * shape_.steps * 3 * shape_.width(), head, first, last,
-                       o_ + b * shape_.queries * shape_.width(),
-                       lse_ ? lse_ + (b * shape_.heads + head) * shape_.queries : nullptr, scratch + slot * scratch_);
+    const int64_t count = static_cast<int64_t>(pieces_.size()), width = layout_.width();
+    split_items(context.pool, layout_.batch * count, slots_, [&](int64_t slot, int64_t item) {
+      const auto& [part, first, last] = pieces_[static_cast<size_t>(item % count)];
+      const int64_t b = item / count, stride = part.stride(layout_);
+      // A lone query is row 0 of o, whatever its step.
+      const int64_t row = layout_.queries == layout_.steps ? part.residue : 0;
+      kernels_.forward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), first, last,
+                       o_ + (b * layout_.queries + row) * width + part.head * layout_.head_dim, width * stride,
+                       lse_ ? lse_ + (b * layout_.heads + part.head) * layout_.queries + row : nullptr, stride,
+                       scratch + slot * scratch_);
     });
   }
-  double flops() const override { return pairs() * static_cast<double>(4 * shape_.head_dim + 5); }
+  double flops() const override { return flops_; }
   double bytes() const override {
-    return 4.0 * static_cast<double>(batch_ * (3 * shape_.steps * shape_.width() + shape_.queries * (shape_.width() + shape_.heads)));
+    const int64_t read = layout_.queries == layout_.steps ? 3 * layout_.steps : 2 * layout_.steps + 1;
+    return 4.0 * static_cast<double>(layout_.batch * (read * layout_.width() + layout_.queries * (layout_.width() + layout_.heads)));
   }
 
  private:
-  int64_t blocks() const { return (shape_.queries + query_block_ - 1) / query_block_; }
-  double pairs() const {
-    const double t = static_cast<double>(shape_.steps), all = shape_.causal && shape_.queries > 1
-        ? t * (t + 1) / 2 : t * static_cast<double>(shape_.queries);
-    return all * static_cast<double>(batch_ * shape_.heads);
-  }
+  struct Piece {
+    Part part;
+    int64_t first, last;   // queries
+  };
 
   const AttentionKernels& kernels_;
-  AttentionShape shape_;
-  int64_t batch_;
+  const Layout layout_;
   const float* qkv_;
   float *o_, *lse_;
   int slots_;
-  int64_t query_block_, scratch_;
+  const double flops_;
+  std::vector<Piece> pieces_;   // of one sequence
+  int64_t scratch_ = 0;
 };
 
 class AttentionGrad final : public Step {
  public:
-  AttentionGrad(BindContext& context, const AttentionShape& shape, int64_t batch, const Operand& d_o, const Operand& qkv,
-                const Operand& o, const Operand& lse, const Operand& dqkv)
-      : kernels_(attention_table(context.isa())), shape_(shape), batch_(batch), d_o_(d_o.as<float>()), qkv_(qkv.as<float>()),
-        o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()) {
-    scratch_ = (kernels_.backward_scratch(shape) + 15) / 16 * 16;
-    slots_ = flops() < 2 * kWorthWaking ? 1 : static_cast<int>(std::min<int64_t>(slots_, batch * shape.heads));
+  AttentionGrad(BindContext& context, Layout layout, const Operand& d_o, const Operand& qkv, const Operand& o, const Operand& lse,
+                const Operand& dqkv)
+      : kernels_(attention_table(context.isa())), layout_(std::move(layout)), parts_(parts_of(layout_)), d_o_(d_o.as<float>()),
+        qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()),
+        flops_(layout_.pairs() * static_cast<double>(10 * layout_.head_dim + 8)) {
+    for (const Part& part : parts_) scratch_ = std::max(scratch_, (kernels_.backward_scratch(part.rows) + 15) / 16 * 16);
+    slots_ = flops_ < 2 * kWorthWaking
+        ? 1 : static_cast<int>(std::min<int64_t>(slots_, layout_.batch * static_cast<int64_t>(parts_.size())));
     context.workspace(static_cast<size_t>(slots_ * scratch_) * sizeof(float));
   }
 
   void run(RunContext& context) override {
     float* scratch = reinterpret_cast<float*>(context.workspace);
-    const int64_t width = shape_.width();
-    split_items(context.pool, batch_ * shape_.heads, slots_, [&](int64_t slot, int64_t item) {
-      const int64_t head = item % shape_.heads, b = item / shape_.heads;
-      kernels_.backward(shape_, d_o_ + b * shape_.queries * width, qkv_ + b * shape_.steps * 3 * width,
-                        o_ + b * shape_.queries * width, lse_ + item * shape_.queries, head,
-                        dqkv_ + b * shape_.steps * 3 * width, scratch + slot * scratch_);
+    const int64_t count = static_cast<int64_t>(parts_.size()), width = layout_.width();
+    split_items(context.pool, layout_.batch * count, slots_, [&](int64_t slot, int64_t item) {
+      const Part& part = parts_[static_cast<size_t>(item % count)];
+      const int64_t b = item / count, stride = part.stride(layout_);
+      const bool all = layout_.queries == layout_.steps;
+      const int64_t row = all ? part.residue : 0, column = part.head * layout_.head_dim;
+      float* sequence = dqkv_ + b * layout_.steps * 3 * width + column;
+      if (!all && stride > 1) clear_other_residues(sequence, part.residue, stride);
+      float* dq = sequence + part.residue * 3 * width;
+      const int64_t at = (b * layout_.queries + row) * width + column;
+      kernels_.backward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), d_o_ + at, o_ + at, width * stride,
+                        lse_ + (b * layout_.heads + part.head) * layout_.queries + row, stride, dq, dq + width, dq + 2 * width,
+                        scratch + slot * scratch_);
     });
   }
-  double flops() const override {
-    const double t = static_cast<double>(shape_.steps);
-    const double pairs = shape_.causal && shape_.queries > 1 ? t * (t + 1) / 2 : t * static_cast<double>(shape_.queries);
-    return pairs * static_cast<double>(batch_ * shape_.heads * (10 * shape_.head_dim + 8));
-  }
+  double flops() const override { return flops_; }
   double bytes() const override {
-    return 4.0 * static_cast<double>(batch_ * (6 * shape_.steps * shape_.width() +
-                                               shape_.queries * (2 * shape_.width() + shape_.heads)));
+    const int64_t read = layout_.queries == layout_.steps ? 3 * layout_.steps : 2 * layout_.steps + 1;
+    return 4.0 * static_cast<double>(layout_.batch * ((read + 3 * layout_.steps) * layout_.width() +
+                                                      layout_.queries * (2 * layout_.width() + layout_.heads)));
   }
 
  private:
+  // A lone query reaches the steps of its own residue; the gradient of the others is 0.
+  void clear_other_residues(float* sequence, int64_t residue, int64_t stride) const {
+    const int64_t width = layout_.width();
+    for (int64_t t = 0; t < layout_.steps; ++t) {
+      if (t % stride == residue) continue;
+      for (int64_t kind = 0; kind < 3; ++kind) {
+        std::memset(sequence + (3 * t + kind) * width, 0, static_cast<size_t>(layout_.head_dim) * sizeof(float));
+      }
+    }
+  }
+
   const AttentionKernels& kernels_;
-  AttentionShape shape_;
-  int64_t batch_;
+  const Layout layout_;
+  const std::vector<Part> parts_;   // of one sequence
   const float *d_o_, *qkv_, *o_, *lse_;
   float* dqkv_;
   int slots_;
-  int64_t scratch_;
+  const double flops_;
+  int64_t scratch_ = 0;
 };
 
 constexpr int64_t kMaxHeadDim = 256;
 
-AttentionShape attention_shape(const BindContext& context, const Operand& qkv) {
+// One number a head, `fallback` where the attribute is absent.
+std::vector<double> head_numbers(const BindContext& context, const char* name, int64_t heads, double low, bool whole, double fallback) {
+  std::vector<double> list = context.numbers(name);
+  if (list.empty()) return std::vector<double>(static_cast<size_t>(heads), fallback);
+  if (static_cast<int64_t>(list.size()) != heads) {
+    throw BindError("expected " + std::to_string(heads) + " numbers, one a head, for attribute " + name + " but received " +
+                    std::to_string(list.size()));
+  }
+  for (double value : list) {
+    if (!(value >= low && value <= INT32_MAX) || (whole && value != std::floor(value))) {
+      attribute_error(name, (whole ? "integers" : "numbers") + std::string(" from ") + std::to_string(static_cast<int64_t>(low)) +
+                            " to " + std::to_string(INT32_MAX), value);
+    }
+  }
+  return list;
+}
+
+Layout attention_layout(const BindContext& context, const Operand& qkv) {
   expect(qkv, DType::f32, {kAnySize, kAnySize, kAnySize}, "qkv");
   const int64_t heads = integer_attribute(context, "heads", 1, INT32_MAX);
   const int64_t steps = qkv.shape[1], columns = qkv.shape[2];
-  if (steps < 1 || columns < 1 || columns % (3 * heads) != 0 || columns / (3 * heads) > kMaxHeadDim) {
+  if (steps < 1 || steps > INT32_MAX || columns < 1 || columns % (3 * heads) != 0 || columns / (3 * heads) > kMaxHeadDim) {
     throw BindError("expected (B, T, 3 · heads · headDim) with heads = " + std::to_string(heads) + ", headDim 1 to " +
                     std::to_string(kMaxHeadDim) + " and T at least 1 for qkv but received " + shape_text(qkv.shape));
   }
@@ -116,8 +233,20 @@ AttentionShape attention_shape(const BindContext& context, const Operand& qkv) {
   if (queries != "all" && queries != "last") {
     throw BindError("expected 'all' or 'last' for attribute queries but received '" + queries + "'");
   }
-  return {.steps = steps, .heads = heads, .head_dim = columns / (3 * heads), .queries = queries == "last" ? 1 : steps,
-          .causal = context.flag("causal", false)};
+  const std::string precision = context.text("precision", "f32");
+  if (precision != "f32" && precision != "bf16") {
+    throw BindError("expected 'f32' or 'bf16' for attribute precision but received '" + precision + "'");
+  }
+  Layout layout = {.batch = qkv.shape[0], .steps = steps, .heads = heads, .head_dim = columns / (3 * heads),
+                   .queries = queries == "last" ? 1 : steps, .causal = context.flag("causal", false), .bf16 = precision == "bf16",
+                   .patterns = std::vector<HeadPattern>(static_cast<size_t>(heads))};
+  const std::vector<double> windows = head_numbers(context, "windows", heads, 0, true, 0);
+  const std::vector<double> strides = head_numbers(context, "strides", heads, 1, true, 1);
+  const std::vector<double> alibi = head_numbers(context, "alibi", heads, 0, false, 0);
+  for (size_t head = 0; head < layout.patterns.size(); ++head) {
+    layout.patterns[head] = {static_cast<int64_t>(windows[head]), static_cast<int64_t>(strides[head]), static_cast<float>(alibi[head])};
+  }
+  return layout;
 }
 
 }  // namespace
@@ -125,24 +254,22 @@ AttentionShape attention_shape(const BindContext& context, const Operand& qkv) {
 std::unique_ptr<Step> bind_attention(BindContext& context) {
   expect_counts(context, 1, 1, context.output_count() == 1 ? 1 : 2);
   const Operand& qkv = context.input(0);
-  const AttentionShape shape = attention_shape(context, qkv);
-  const int64_t batch = qkv.shape[0];
-  const Operand& o = expect(context.output(0), DType::f32, {batch, shape.queries, shape.width()}, "o");
+  Layout layout = attention_layout(context, qkv);
+  const Operand& o = expect(context.output(0), DType::f32, {layout.batch, layout.queries, layout.width()}, "o");
   float* lse = context.output_count() == 1
-      ? nullptr : expect(context.output(1), DType::f32, {batch, shape.heads, shape.queries}, "lse").as<float>();
-  return std::make_unique<Attention>(context, shape, batch, qkv, o, lse);
+      ? nullptr : expect(context.output(1), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse").as<float>();
+  return std::make_unique<Attention>(context, std::move(layout), qkv, o, lse);
 }
 
 std::unique_ptr<Step> bind_attention_grad(BindContext& context) {
   expect_counts(context, 4, 4, 1);
   const Operand& qkv = context.input(1);
-  const AttentionShape shape = attention_shape(context, qkv);
-  const int64_t batch = qkv.shape[0];
-  const Operand& d_o = expect(context.input(0), DType::f32, {batch, shape.queries, shape.width()}, "do");
+  Layout layout = attention_layout(context, qkv);
+  const Operand& d_o = expect(context.input(0), DType::f32, {layout.batch, layout.queries, layout.width()}, "do");
   const Operand& o = expect_same_shape(context.input(2), d_o, "o");
-  const Operand& lse = expect(context.input(3), DType::f32, {batch, shape.heads, shape.queries}, "lse");
+  const Operand& lse = expect(context.input(3), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse");
   const Operand& dqkv = expect_same_shape(context.output(0), qkv, "dqkv");
-  return std::make_unique<AttentionGrad>(context, shape, batch, d_o, qkv, o, lse, dqkv);
+  return std::make_unique<AttentionGrad>(context, std::move(layout), d_o, qkv, o, lse, dqkv);
 }
 
 }  // namespace flashbook

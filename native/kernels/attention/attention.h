@@ -1,31 +1,35 @@
 // Fused multi-head self-attention, forward and backward, without a steps × steps matrix.
 //
 // Vaswani et al. 2017 (arXiv:1706.03762); online softmax and recomputation after FlashAttention-2 (Dao 2023,
-// arXiv:2307.08691, algorithms 1 and 2). One call works on one head of one sequence:
+// arXiv:2307.08691, algorithms 1 and 2). One call works on the rows of one head of one sequence that see each other:
 //
-//   qkv (T, 3·D)  rows q | k | v, D = heads·head_dim, this head at columns head·head_dim of each
-//   forward       S = q·kᵀ/√head_dim, o = softmax(S)·v, lse = log Σ exp S            o (queries, D), lse (queries)
+//   forward       S = q·kᵀ/√head_dim − slope·|t − s|, o = softmax(S)·v, lse = log Σ exp S
 //   backward      P = exp(S − lse), δ = rowsum(do∘o), dS = P∘(do·vᵀ − δ)/√head_dim
-//                 dv = Pᵀ·do, dq = dS·k, dk = dSᵀ·q                                  dqkv (T, 3·D), this head's columns
+//                 dv = Pᵀ·do, dq = dS·k, dk = dSᵀ·q
 //
-// queries = T (query t is row t) or 1 (the last row alone; dq of the others is 0). Causal: query t sees keys 0 … t.
+// queries = steps (query t is row t) or 1 (the last row alone; dq of the others is 0). Causal: query t sees keys 0 … t; a window w: of
+// these t − w + 1 … t, or |t − s| < w when not causal. The slope is that of ALiBi (Press et al. 2022, arXiv:2108.12409). A head that
+// looks at every n-th step is n dense ones side by side: the caller passes rows at n times the distance.
 //
 // Numerics
-//   - Keys beyond a causal row are never read into its sums: a NaN in the future does not reach the past.
+//   - Keys that a row does not see never reach its sums: a NaN in the future does not reach the past.
 //   - NaN and infinity propagate as in the formula, but a row whose scores are all −∞ gives zeros and lse = −∞ (gradients 0).
 //   - Probabilities below 2⁻¹²⁵ of the row's largest are flushed to 0.
 //   - Error against float64: o ≤ 1e-6·max|v|·(1 + max|S|), lse ≤ 1e-6·(1 + |lse| + max|S|);
 //     dq, dk, dv ≤ 4e-6 of the same sums over magnitudes, times (1 + max|S|).
+//   - bf16: q, k, v, do, P and dS are rounded to bf16, half to even, where they are multiplied; sums, δ and the softmax are float32.
 //   - Bits depend on nothing but the shape and the instruction set: each (query, column) is summed over keys in rising order,
-//     in blocks of kKeyBlock keys that start at 0; dk, dv over queries in rising order. A call may take any range of
-//     queries; the backward pass of a head is one call, so that nothing is added by two threads.
+//     in blocks of keys that start at multiples of the block; dk, dv over queries in rising order. A forward call may take any range of
+//     queries that starts at a multiple of 32; the backward pass is one call, so that nothing is added by two threads.
 //
-// Idea of the fast path: one register tile, R rows × 2 vectors, acc += coefficient[r][t]·row[t], serves all seven products. K (and V
-// in the backward pass) are transposed block by block, so that scores have keys in lanes; a tile of scores lives in L1 until
-// its exponentials have been used. exp2 takes √head_dim and log2(e) in one factor.
+// Idea of the fast path: one register tile, 8 rows × 3 vectors, acc += coefficient[r][t]·row[t], serves all seven products. K (and V
+// in the backward pass) are packed in panels with keys in the lanes; a tile of scores lives in L1 until its exponentials have been
+// used. Blocks that no row of a tile sees are skipped, so that cost falls with the window; on the border, where rows of a tile see
+// different keys, all go over the same keys with coefficients of 0, unless an operand is not finite: then each goes over its own.
+// The last row alone (last.h) packs nothing: it reads each key and value once.
 // Memory: forward constant in T, backward linear: 3·T·head_dim floats a thread.
-// Measured on one head of 100 × 32, useful work only (Zen 4, one core, AVX-512, FMA peak 109 GFLOP/s): forward 57 GFLOP/s
-// causal, 71 full (52 and 65 % of peak); backward 64 and 78 (59 and 72 %). AVX2: 50, 63, 64, 65 GFLOP/s.
+// Measured on one core of a Granite Rapids (AVX-512, FMA peak 248 GFLOP/s), useful work alone: 2048 × 64 causal forward 67 %, backward
+// 73 %, both 71 %; full 69, 75 and 73 %; 1024 × 128 causal 73, 74 and 74 %; 100 × 32 causal 46, 50 and 49 %, full 57, 60 and 59 %.
 #pragma once
 
 #include <cstdint>
@@ -34,22 +38,48 @@ namespace flashbook {
 
 enum class Isa : uint8_t;
 
-struct AttentionShape {
-  int64_t steps, heads, head_dim, queries;
+// The rows of one head of one sequence that see each other. Row t of q, k and v is at t·ld. Query r is row steps − queries + r.
+struct AttentionRows {
+  int64_t steps, queries;   // queries = steps, or 1: the last row alone
+  int64_t head_dim;
+  const float *q, *k, *v;
+  int64_t ld;
   bool causal;
+  int64_t window;           // keys within window − 1 rows are seen; 0: all
+  bool bf16;                // operands of products are rounded to bf16
+  float slope;              // ALiBi: − slope·|t − s| on the scores
 
-  __attribute__((always_inline)) int64_t width() const { return heads * head_dim; }
+  __attribute__((always_inline)) int64_t row_of(int64_t query) const { return steps - queries + query; }
+  // Keys that a query sees: first_key … end_key − 1.
+  __attribute__((always_inline)) int64_t first_key(int64_t query) const {
+    const int64_t first = window == 0 ? 0 : row_of(query) - window + 1;
+    return first > 0 ? first : 0;
+  }
+  __attribute__((always_inline)) int64_t end_key(int64_t query) const {
+    const int64_t end = causal ? row_of(query) + 1 : window == 0 ? steps : row_of(query) + window;
+    return end < steps ? end : steps;
+  }
+  // Queries that see a key, where queries = steps: first_query … end_query − 1.
+  __attribute__((always_inline)) int64_t first_query(int64_t key) const {
+    const int64_t first = causal ? key : window == 0 ? 0 : key - window + 1;
+    return first > 0 ? first : 0;
+  }
+  __attribute__((always_inline)) int64_t end_query(int64_t key) const {
+    const int64_t end = window == 0 ? steps : key + window;
+    return end < steps ? end : steps;
+  }
 };
 
 struct AttentionKernels {
   // Floats of scratch memory for one call, 64-byte aligned.
-  int64_t (*forward_scratch)(const AttentionShape& shape);
-  int64_t (*backward_scratch)(const AttentionShape& shape);
-  // Rows first … last−1 of o and lse (lse may be null) of one head. qkv, o: of this sequence; lse: of this head.
-  void (*forward)(const AttentionShape& shape, const float* qkv, int64_t head, int64_t first, int64_t last, float* o,
-                  float* lse, float* scratch);
-  void (*backward)(const AttentionShape& shape, const float* d_o, const float* qkv, const float* o, const float* lse,
-                   int64_t head, float* dqkv, float* scratch);
+  int64_t (*forward_scratch)(const AttentionRows& shape);
+  int64_t (*backward_scratch)(const AttentionRows& shape);
+  // Queries first … last−1 of o (row length o_ld) and lse (distance lse_ld; may be null).
+  void (*forward)(const AttentionRows& rows, int64_t first, int64_t last, float* o, int64_t o_ld, float* lse, int64_t lse_ld,
+                  float* scratch);
+  // dq, dk, dv: row length as that of q, k and v.
+  void (*backward)(const AttentionRows& rows, const float* d_o, const float* o, int64_t o_ld, const float* lse, int64_t lse_ld,
+                   float* dq, float* dk, float* dv, float* scratch);
 };
 
 const AttentionKernels& attention_table(Isa isa);

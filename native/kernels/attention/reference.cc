@@ -2,6 +2,7 @@
 #include "kernels/attention/attention.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/dispatch.h"
@@ -11,84 +12,78 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Where element 0 of this head lies in row t of q, k and v.
-struct Head {
-  const AttentionShape& shape;
-  const float* qkv;
-  int64_t head;
+// An operand of a product: rounded to bf16, half to even, where the rows say so.
+double operand(const AttentionRows& rows, double value) {
+  float x = static_cast<float>(value);
+  if (!rows.bf16 || std::isnan(x)) return rows.bf16 ? x : value;
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
 
-  const float* row(int64_t t, int part) const {
-    return qkv + t * 3 * shape.width() + part * shape.width() + head * shape.head_dim;
-  }
-  const float* q(int64_t t) const { return row(t, 0); }
-  const float* k(int64_t t) const { return row(t, 1); }
-  const float* v(int64_t t) const { return row(t, 2); }
-  int64_t step_of(int64_t query) const { return shape.queries == 1 ? shape.steps - 1 : query; }
-  int64_t keys_of(int64_t query) const { return shape.causal ? step_of(query) + 1 : shape.steps; }
-  double factor() const { return 1.0 / std::sqrt(static_cast<double>(shape.head_dim)); }
-};
-
-double dot(const float* a, const float* b, int64_t n) {
+double dot(const AttentionRows& rows, const float* a, const float* b) {
   double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
+  for (int64_t i = 0; i < rows.head_dim; ++i) sum += operand(rows, a[i]) * operand(rows, b[i]);
   return sum;
 }
 
-int64_t forward_scratch(const AttentionShape& shape) { return 2 * shape.head_dim; }
+double factor(const AttentionRows& rows) { return 1.0 / std::sqrt(static_cast<double>(rows.head_dim)); }
 
-void forward(const AttentionShape& shape, const float* qkv, int64_t head, int64_t first, int64_t last, float* o, float* lse,
+double score(const AttentionRows& rows, int64_t query, int64_t key) {
+  const int64_t row = rows.row_of(query);
+  return dot(rows, rows.q + row * rows.ld, rows.k + key * rows.ld) * factor(rows) -
+         static_cast<double>(rows.slope) * static_cast<double>(std::abs(row - key));
+}
+
+int64_t forward_scratch(const AttentionRows& rows) { return 2 * rows.head_dim; }
+
+void forward(const AttentionRows& rows, int64_t first, int64_t last, float* o, int64_t o_ld, float* lse, int64_t lse_ld,
              float* scratch) {
-  const Head h{shape, qkv, head};
   double* sum = reinterpret_cast<double*>(scratch);
   for (int64_t query = first; query < last; ++query) {
     double top = -kInfinity, total = 0;
-    for (int64_t i = 0; i < shape.head_dim; ++i) sum[i] = 0;
-    for (int64_t t = 0; t < h.keys_of(query); ++t) {
-      const double s = dot(h.q(h.step_of(query)), h.k(t), shape.head_dim) * h.factor();
+    for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] = 0;
+    for (int64_t key = rows.first_key(query); key < rows.end_key(query); ++key) {
+      const double s = score(rows, query, key);
       if (s == -kInfinity) continue;
       if (!(s <= top)) {
         const double shrink = std::exp(top - s);
         total *= shrink;
-        for (int64_t i = 0; i < shape.head_dim; ++i) sum[i] *= shrink;
+        for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] *= shrink;
         top = s;
       }
       const double p = std::exp(s - top);
       total += p;
-      for (int64_t i = 0; i < shape.head_dim; ++i) sum[i] += p * h.v(t)[i];
+      for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] += operand(rows, p) * operand(rows, rows.v[key * rows.ld + i]);
     }
-    float* out = o + query * shape.width() + head * shape.head_dim;
-    for (int64_t i = 0; i < shape.head_dim; ++i) out[i] = total == 0 ? 0.0f : static_cast<float>(sum[i] / total);
-    if (lse) lse[query] = static_cast<float>(top + std::log(total));
+    for (int64_t i = 0; i < rows.head_dim; ++i) o[query * o_ld + i] = total == 0 ? 0.0f : static_cast<float>(sum[i] / total);
+    if (lse) lse[query * lse_ld] = static_cast<float>(top + std::log(total));
   }
 }
 
-int64_t backward_scratch(const AttentionShape&) { return 0; }
+int64_t backward_scratch(const AttentionRows&) { return 0; }
 
-void backward(const AttentionShape& shape, const float* d_o, const float* qkv, const float* o, const float* lse,
-              int64_t head, float* dqkv, float*) {
-  const Head h{shape, qkv, head};
-  const Head gradient{shape, dqkv, head};
-  const auto writable = [](const float* p) { return const_cast<float*>(p); };   // into dqkv, which is ours to write
-  for (int64_t t = 0; t < shape.steps; ++t) {
-    for (int part = 0; part < 3; ++part) {
-      for (int64_t i = 0; i < shape.head_dim; ++i) writable(gradient.row(t, part))[i] = 0.0f;
-    }
+void backward(const AttentionRows& rows, const float* d_o, const float* o, int64_t o_ld, const float* lse, int64_t lse_ld,
+              float* dq, float* dk, float* dv, float*) {
+  for (int64_t t = 0; t < rows.steps; ++t) {
+    for (int64_t i = 0; i < rows.head_dim; ++i) dq[t * rows.ld + i] = dk[t * rows.ld + i] = dv[t * rows.ld + i] = 0.0f;
   }
-  for (int64_t query = 0; query < shape.queries; ++query) {
-    const int64_t step = h.step_of(query), at = query * shape.width() + head * shape.head_dim;
-    const double delta = dot(d_o + at, o + at, shape.head_dim);
-    float* dq = writable(gradient.q(step));
-    for (int64_t t = 0; t < h.keys_of(query); ++t) {
-      const double s = dot(h.q(step), h.k(t), shape.head_dim) * h.factor();
-      const double rest = s - lse[query];   // lse is rounded: for large scores that could leave more than 0
-      const double p = lse[query] == -kInfinity ? 0.0 : std::exp(rest > 0 ? 0.0 : rest);
-      const double ds = p * (dot(d_o + at, h.v(t), shape.head_dim) - delta) * h.factor();
-      float* dk = writable(gradient.k(t));
-      float* dv = writable(gradient.v(t));
-      for (int64_t i = 0; i < shape.head_dim; ++i) {
-        dq[i] += static_cast<float>(ds * h.k(t)[i]);
-        dk[i] += static_cast<float>(ds * h.q(step)[i]);
-        dv[i] += static_cast<float>(p * d_o[at + i]);
+  for (int64_t query = 0; query < rows.queries; ++query) {
+    const int64_t row = rows.row_of(query);
+    const float* d_out = d_o + query * o_ld;
+    const double l = lse[query * lse_ld];
+    double delta = 0;
+    for (int64_t i = 0; i < rows.head_dim; ++i) delta += operand(rows, d_out[i]) * o[query * o_ld + i];
+    for (int64_t key = rows.first_key(query); key < rows.end_key(query); ++key) {
+      const double rest = score(rows, query, key) - l;   // lse is rounded: for large scores that could leave more than 0
+      const double p = l == -kInfinity ? 0.0 : std::exp(rest > 0 ? 0.0 : rest);
+      const double ds = operand(rows, p * (dot(rows, d_out, rows.v + key * rows.ld) - delta) * factor(rows));
+      for (int64_t i = 0; i < rows.head_dim; ++i) {
+        dq[row * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.k[key * rows.ld + i]));
+        dk[key * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.q[row * rows.ld + i]));
+        dv[key * rows.ld + i] += static_cast<float>(operand(rows, p) * operand(rows, d_out[i]));
       }
     }
   }

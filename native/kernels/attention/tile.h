@@ -1,6 +1,7 @@
-// The register tile of all seven products of attention, packing, and the exponential. attention.h has the whole picture.
+// The register tile of all products of attention, packing, and the exponential. attention.h has the whole picture.
 #pragma once
 
+#include "simd/bf16.h"
 #include "simd/transpose.h"
 #include "simd/vec.h"
 
@@ -9,35 +10,90 @@ namespace FB_ISA {
 namespace {
 
 constexpr int W = VecF::width;
-constexpr int kTileRows = W == 16 ? 8 : 6;   // × 2 vectors: 16 or 12 accumulators of 32 or 16 registers
+constexpr int kTileRows = W == 16 ? 8 : 4;      // rows of a register tile; divides W, so that a tile never straddles two vectors
+constexpr int kMostVectors = 3;                 // × vectors: 24 or 12 sums of 32 or 16 registers
+constexpr float kLog2e = 1.44269504088896341f;
+constexpr float kInfinity = __builtin_inff();
 
 FB_INLINE int64_t padded(int64_t n) { return (n + W - 1) / W * W; }
 FB_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 FB_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// 2ˣ for x ≤ 0 (a little more is harmless): relative error ≤ 1.8e-7, 0 below −125, NaN stays NaN.
-// 2ˣ = 2ⁿ·2ᶠ, |f| ≤ ½; 2ᶠ by a minimax polynomial of degree 5 that is exact at 0.
-FB_INLINE VecF exp2_of_nonpositive(VecF x) {
-  const VecF n = round_nearest(x);
-  const VecF f = x - n;
+// 2^(x·factor) for x·factor ≤ 0 (a little more is harmless): relative error ≤ 2e-7, exactly 1 at 0, 0 below −125, NaN stays NaN.
+// n is what x·factor rounds to, from adding a number whose last bit is worth 1; its bits, shifted, are the exponent of 2ⁿ.
+// 2ᶠ, |f| ≤ ½, by a minimax polynomial of degree 5 that is exact at 0.
+FB_INLINE VecF exp2_of_nonpositive(VecF x, VecF factor) {
+  const VecF magic = set1(12582912.0f + 127.0f);   // 1.5·2²³, and the bias of the exponent
+  const VecF t = fma(x, factor, magic);
+  const VecF f = fma(x, factor, magic - t);
   VecF p = set1(0.001326472731307149f);
   p = fma(p, f, set1(0.009671512991189957f));
   p = fma(p, f, set1(0.05550733581185341f));
   p = fma(p, f, set1(0.24022242426872253f));
   p = fma(p, f, set1(0.6931470036506653f));
   p = fma(p, f, set1(1.0f));
-  const VecF y = as_float(as_int(p) + shift_left<23>(to_int(n)));
-  return select(lt(x, set1(-125.0f)), zero(), y);
+  const VecF y = p * as_float(shift_left<23>(as_int(t)));
+  return select(lt(t, set1(12582912.0f + 127.0f - 125.0f)), zero(), y);
 }
 
-// sum[r][v] += Σ_t coefficient[r·row_stride + t·step_stride] · rows[t·ld + v·W …], t rising.
+// ln x for x ≥ 1 (a sum of exponentials, one of which is 1) or NaN. Error ≤ 1 ulp of the larger of 1 and the result.
+// x = 2ⁿ·m, m in [√½, √2); ln m = 2·atanh(z) = 2·(z + z³/3 + z⁵/5 + …), z = (m − 1)/(m + 1), |z| < 0.1716.
+FB_INLINE VecF log_of_sum(VecF x) {
+  const VecI bits = as_int(x) - set1i(0x3f3504f3);   // √½
+  const VecF n = to_float(shift_right_signed<23>(bits));
+  const VecF m = as_float((bits & set1i(0x007fffff)) + set1i(0x3f3504f3));
+  const VecF z = (m - set1(1.0f)) / (m + set1(1.0f));
+  const VecF w = z * z;
+  VecF q = set1(2.0f / 9.0f);
+  q = fma(q, w, set1(2.0f / 7.0f));
+  q = fma(q, w, set1(2.0f / 5.0f));
+  q = fma(q, w, set1(2.0f / 3.0f));
+  const VecF ln_m = fma(q * w, z, z + z);
+  return fma(n, set1(0.693147182f), fma(x, zero(), ln_m));   // x·0 keeps a NaN
+}
+
+// out[r] = the largest lane of rows[r], and the sum of its lanes. A fixed tree; a NaN may be lost in the maximum.
+#if defined(FB_SIMD_512)
+// Eight vectors become one: halves of pairs, quarters of fours, then inside quarters. Row r ends in lane 4·(r mod 4) + 2·(r / 4).
+template <class Join> FB_INLINE void join_eight_rows(const VecF (&rows)[8], float* out, Join join) {
+  VecF pair[4], four[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512 a = rows[2 * i].v, b = rows[2 * i + 1].v;
+    pair[i] = join(VecF{_mm512_shuffle_f32x4(a, b, 0x44)}, VecF{_mm512_shuffle_f32x4(a, b, 0xee)});
+  }
+  for (int i = 0; i < 2; ++i) {
+    const __m512 a = pair[2 * i].v, b = pair[2 * i + 1].v;
+    four[i] = join(VecF{_mm512_shuffle_f32x4(a, b, 0x88)}, VecF{_mm512_shuffle_f32x4(a, b, 0xdd)});
+  }
+  const __m512 a = four[0].v, b = four[1].v;
+  const VecF eight = join(VecF{_mm512_shuffle_ps(a, b, 0x44)}, VecF{_mm512_shuffle_ps(a, b, 0xee)});
+  const VecF all = join(eight, VecF{_mm512_permute_ps(eight.v, 0xb1)});
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 4, 8, 12, 2, 6, 10, 14);
+  _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, all.v)));
+}
+#endif
+template <int R> FB_INLINE void max_of_rows(const VecF (&rows)[R], float* out) {
+#if defined(FB_SIMD_512)
+  if constexpr (R == 8) return join_eight_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return max(a, b); });
+#endif
+  for (int r = 0; r < R; ++r) out[r] = reduce_max(rows[r]);
+}
+template <int R> FB_INLINE void sum_of_rows(const VecF (&rows)[R], float* out) {
+#if defined(FB_SIMD_512)
+  if constexpr (R == 8) return join_eight_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return a + b; });
+#endif
+  for (int r = 0; r < R; ++r) out[r] = reduce_add(rows[r]);
+}
+
+// sum[r][v] += Σ_t coefficient[r·row_stride + t·step_stride] · rows[t·ld + v·vector_stride …], t rising.
 template <int R, int V>
 FB_INLINE void accumulate(VecF (&sum)[R][V], const float* coefficient, int64_t row_stride, int64_t step_stride,
-                          const float* rows, int64_t ld, int64_t count) {
+                          const float* rows, int64_t ld, int64_t vector_stride, int64_t count) {
   for (int64_t t = 0; t < count; ++t) {
     VecF row[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) row[v] = load(rows + v * W);
+    for (int v = 0; v < V; ++v) row[v] = load(rows + v * vector_stride);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const VecF c = set1(coefficient[r * row_stride]);
@@ -49,34 +105,51 @@ FB_INLINE void accumulate(VecF (&sum)[R][V], const float* coefficient, int64_t r
   }
 }
 
-// f(lane, vectors as a constant) over `lanes`, a multiple of W, two vectors at a time.
-template <class F> FB_INLINE void for_lanes(int64_t lanes, F f) {
-  int64_t lane = 0;
-  for (; lane + 2 * W <= lanes; lane += 2 * W) f.template operator()<2>(lane);
-  if (lane < lanes) f.template operator()<1>(lane);
+// f(vector, vectors as a constant) over `count` vectors, three at a time, the last four as two and two.
+template <class F> FB_INLINE void for_vectors_of_tile(int64_t count, F f) {
+  int64_t v = 0;
+  for (; count - v >= 5 || count - v == 3; v += 3) f.template operator()<3>(v);
+  for (; v + 2 <= count; v += 2) f.template operator()<2>(v);
+  if (v < count) f.template operator()<1>(v);
 }
 
 // f(row, rows as a constant) over first … last−1 in tiles of at most kTileRows.
 template <class F> FB_INLINE void for_row_tiles(int64_t first, int64_t last, F f) {
   int64_t r = first;
   for (; r + kTileRows <= last; r += kTileRows) f.template operator()<kTileRows>(r);
-  for (; r + 4 <= last; r += 4) f.template operator()<4>(r);
+  if constexpr (kTileRows > 4) {
+    for (; r + 4 <= last; r += 4) f.template operator()<4>(r);
+  }
   for (; r + 2 <= last; r += 2) f.template operator()<2>(r);
   if (r < last) f.template operator()<1>(r);
 }
 
-// out[r][lane] += Σ_t coefficient[r, t]·rows[t][lane] in memory: R rows of `lanes` (a multiple of W), row length ld as that of `rows`.
+template <int R, int V> FB_INLINE void set_zero(VecF (&sum)[R][V]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sum[r][v] = zero();
+  }
+}
+
+// out[r][lane] += Σ_t coefficient[r, t]·rows[t][lane] in memory: R rows of ld (a multiple of W) lanes, as those of `rows`. When `fresh`,
+// out is not read: the sums start at 0.
 template <int R>
-FB_INLINE void add_products(float* out, const float* coefficient, int64_t row_stride, int64_t step_stride, const float* rows,
-                            int64_t ld, int64_t count) {
-  for_lanes(ld, [&]<int V>(int64_t lane) __attribute__((always_inline)) {
+FB_INLINE void add_products(bool fresh, float* out, const float* coefficient, int64_t row_stride, int64_t step_stride,
+                            const float* rows, int64_t ld, int64_t count) {
+  for_vectors_of_tile(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+    const int64_t lane = vector * W;
     VecF sum[R][V];
+    if (fresh) {
+      set_zero(sum);
+    } else {
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
+      for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) sum[r][v] = load(out + r * ld + lane + v * W);
+        for (int v = 0; v < V; ++v) sum[r][v] = load(out + r * ld + lane + v * W);
+      }
     }
-    accumulate<R, V>(sum, coefficient, row_stride, step_stride, rows + lane, ld, count);
+    accumulate<R, V>(sum, coefficient, row_stride, step_stride, rows + lane, ld, W, count);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
@@ -85,31 +158,76 @@ FB_INLINE void add_products(float* out, const float* coefficient, int64_t row_st
   });
 }
 
-// Rows of `columns` floats into rows of padded(columns), the rest 0.
-FB_INLINE void pack_rows(const float* in, int64_t in_ld, int64_t rows, int64_t columns, float* out) {
-  const int64_t ld = padded(columns);
+// out[r] = Σ_t coefficient[r, t]·rows[t] · scale[r], R rows of `columns` floats at distance out_ld; rows[t] has ld ≥ columns floats, a
+// multiple of W.
+template <int R>
+FB_INLINE void write_products(float* out, int64_t out_ld, int64_t columns, const float* coefficient, int64_t row_stride,
+                              const float* rows, int64_t ld, int64_t count, const float (&scale)[R]) {
+  for_vectors_of_tile(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+    VecF sum[R][V];
+    set_zero(sum);
+    accumulate<R, V>(sum, coefficient, row_stride, 1, rows + vector * W, ld, W, count);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const int64_t column = (vector + v) * W;
+        const VecF x = sum[r][v] * set1(scale[r]);
+        if (column + W <= columns) store(out + r * out_ld + column, x);
+        else maskstore(out + r * out_ld + column, x, first(static_cast<int>(columns - column)));
+      }
+    }
+  });
+}
+
+// Rows of `columns` floats into rows of padded(columns), the rest 0. Returns whether all of them are finite.
+FB_INLINE bool pack_rows(const float* in, int64_t in_ld, int64_t rows, int64_t columns, float* out) {
+  const int64_t ld = padded(columns), whole = columns / W * W;
+  const Mask tail = first(static_cast<int>(columns - whole));
+  VecF spoilt = zero();   // x·0 is NaN where x is not finite
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < ld; c += W) {
-      store(out + r * ld + c, maskload(in + r * in_ld + c, first(columns - c < W ? static_cast<int>(columns - c) : W)));
+    for (int64_t c = 0; c < whole; c += W) {
+      const VecF x = load(in + r * in_ld + c);
+      spoilt = fma(x, zero(), spoilt);
+      store(out + r * ld + c, x);
+    }
+    if (whole < columns) {
+      const VecF x = maskload(in + r * in_ld + whole, tail);
+      spoilt = fma(x, zero(), spoilt);
+      store(out + r * ld + whole, x);
     }
   }
+  return !any(is_nan(spoilt));
 }
 
 // The reverse: the first `columns` of each padded row, times `factor[r]` when given.
 FB_INLINE void unpack_rows(const float* in, int64_t rows, int64_t columns, float* out, int64_t out_ld,
                            const float* factor = nullptr) {
-  const int64_t ld = padded(columns);
+  const int64_t ld = padded(columns), whole = columns / W * W;
+  const Mask tail = first(static_cast<int>(columns - whole));
   for (int64_t r = 0; r < rows; ++r) {
     const VecF scale = set1(factor ? factor[r] : 1.0f);
-    for (int64_t c = 0; c < columns; c += W) {
-      const Mask m = first(columns - c < W ? static_cast<int>(columns - c) : W);
-      maskstore(out + r * out_ld + c, load(in + r * ld + c) * scale, m);
-    }
+    for (int64_t c = 0; c < whole; c += W) store(out + r * out_ld + c, load(in + r * ld + c) * scale);
+    if (whole < columns) maskstore(out + r * out_ld + whole, load(in + r * ld + whole) * scale, tail);
   }
 }
 
-FB_INLINE void clear(float* out, int64_t n) {
-  for (int64_t i = 0; i < n; i += W) store(out + i, zero());
+// Rows as panels of W: panel p, element c·W + lane is column c of row p·W + lane; rows from `rows` on are 0.
+FB_INLINE void pack_panels(const float* in, int64_t in_ld, int64_t rows, int64_t columns, float* out) {
+  for (int64_t r = 0; r < rows; r += W) {
+    transpose_panel(in + r * in_ld, in_ld, least(W, rows - r), columns, out + r * columns);
+  }
+}
+
+// n floats in place, n a multiple of W. Returns whether all are finite: rounding may overflow.
+FB_INLINE bool round_to_bf16(float* x, int64_t n) {
+  VecF spoilt = zero();
+  for (int64_t i = 0; i < n; i += W) {
+    const VecF y = round_bf16(load(x + i));
+    spoilt = fma(y, zero(), spoilt);
+    store(x + i, y);
+  }
+  return !any(is_nan(spoilt));
 }
 
 }  // namespace

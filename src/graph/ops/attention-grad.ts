@@ -1,7 +1,9 @@
+import { operandData } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import { f32, type Operation } from '../operation.js';
 import { expectShape } from '../shape.js';
 import { type AttentionAttributes, at, attentionSizes, attentionWeights, forEachQuery } from './attention.js';
+import { visiblePairs } from './attention-pattern.js';
 
 /**
  * The gradient of attention. With P the softmax weights, dP = dO·vᵀ and δ = rowsum(dO∘O):
@@ -21,30 +23,29 @@ export const attentionGradOperation: Operation<AttentionAttributes> = {
   },
   reference([dO, qkv, o], attrs, [dqkv]) {
     const s = attentionSizes('attention_grad', qkv, attrs);
+    const [data, dOut] = [operandData(qkv.data, attrs.precision), operandData(dO.data, attrs.precision)];
     const weights = new Float64Array(s.steps);
     dqkv.data.fill(0);
-    forEachQuery(s, (batch, head, query, row) => {
-      const limit = attrs.causal ? query + 1 : s.steps;
-      attentionWeights(s, qkv.data, batch, head, query, limit, weights);
+    forEachQuery(s, attrs, (batch, head, query, row, keys) => {
+      attentionWeights(s, attrs, data, batch, head, query, keys, weights);
       const base = (batch * s.queryRows + row) * s.width + head * s.headDim;
       let delta = 0;
-      for (let i = 0; i < s.headDim; i++) delta += dO.data[base + i] * o.data[base + i];
-      for (let t = 0; t < limit; t++) {
+      for (let i = 0; i < s.headDim; i++) delta += dOut[base + i] * o.data[base + i];
+      for (const t of keys) {
         let dP = 0;
-        for (let i = 0; i < s.headDim; i++) dP += dO.data[base + i] * qkv.data[at(s, batch, t, 2, head, i)];
+        for (let i = 0; i < s.headDim; i++) dP += dOut[base + i] * data[at(s, batch, t, 2, head, i)];
         const dS = weights[t] * (dP - delta) * s.factor;
         for (let i = 0; i < s.headDim; i++) {
-          dqkv.data[at(s, batch, query, 0, head, i)] += dS * qkv.data[at(s, batch, t, 1, head, i)];
-          dqkv.data[at(s, batch, t, 1, head, i)] += dS * qkv.data[at(s, batch, query, 0, head, i)];
-          dqkv.data[at(s, batch, t, 2, head, i)] += weights[t] * dO.data[base + i];
+          dqkv.data[at(s, batch, query, 0, head, i)] += dS * data[at(s, batch, t, 1, head, i)];
+          dqkv.data[at(s, batch, t, 1, head, i)] += dS * data[at(s, batch, query, 0, head, i)];
+          dqkv.data[at(s, batch, t, 2, head, i)] += weights[t] * dOut[base + i];
         }
       }
     });
   },
   flops([, qkv], _, attrs) {
-    const { batch, heads, headDim, steps, queryRows } = attentionSizes('attention_grad', qkv, attrs);
-    const pairs = attrs.causal && attrs.queries === 'all' ? (steps * (steps + 1)) / 2 : steps * queryRows;
-    return batch * heads * pairs * (10 * headDim + 8);
+    const s = attentionSizes('attention_grad', qkv, attrs);
+    return s.batch * visiblePairs(attrs, attrs.causal, s) * (10 * s.headDim + 8);
   },
 };
 

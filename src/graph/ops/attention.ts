@@ -1,17 +1,28 @@
 import { FlashbookError } from '../../core/errors.js';
 import { checkOptions, integer, oneOf } from '../../core/options.js';
+import { checkPrecision, operandData, type Precision, precisionAttribute } from '../bf16.js';
 import type { Tensor } from '../ir.js';
-import { type OnnxBuilder, onnxIntegers, onnxScalar } from '../onnx-lowering.js';
-import { f32, type Operation, type Shape, type TensorType } from '../operation.js';
+import { f32, type Operation, type TensorType } from '../operation.js';
 import { expectRank, shapeError } from '../shape.js';
 import { attentionGrad } from './attention-grad.js';
+import { lowerAttention } from './attention-onnx.js';
+import {
+  type AttentionPattern,
+  checkPattern,
+  PATTERN_OPTIONS,
+  patternAttributes,
+  visibleKeys,
+  visiblePairs,
+} from './attention-pattern.js';
 
-export type AttentionAttributes = {
+export type AttentionAttributes = AttentionPattern & {
   heads: number;
   /** Query t sees keys 0 … t. */
   causal: boolean;
-  /** 'last': only the last query row is computed, over all keys. */
+  /** 'last': only the last query row is computed. */
   queries: 'all' | 'last';
+  /** With 'bf16' q, k, v and the softmax weights are rounded to bf16 where they are multiplied; so are dO and dS in the gradient. */
+  precision?: Precision;
 };
 
 /**
@@ -19,6 +30,8 @@ export type AttentionAttributes = {
  * qkv (B, T, 3D) holds q, k, v side by side, D = heads · headDim, head h at columns h·headDim of each
  * → o (B, T, D) and lse (B, heads, T); with queries 'last' (B, 1, D) and (B, heads, 1).
  * Vaswani et al. 2017 (arXiv:1706.03762). Kernels use the online softmax of FlashAttention (Dao 2022, arXiv:2205.14135).
+ * A pattern gives heads horizons of their own; keys that a query does not see take no part in it, and cost nothing.
+ * A row whose scores are all −∞ gives zeros, lse −∞ and no gradient.
  *
  * Gradient: attention_grad; lse is for it alone and carries none.
  */
@@ -32,21 +45,22 @@ export const attentionOperation: Operation<AttentionAttributes> = {
   },
   reference([qkv], attrs, [o, lse]) {
     const s = attentionSizes('attention', qkv, attrs);
+    const data = operandData(qkv.data, attrs.precision);
     const weights = new Float64Array(s.steps);
-    forEachQuery(s, (batch, head, query, row) => {
-      const limit = attrs.causal ? query + 1 : s.steps;
+    forEachQuery(s, attrs, (batch, head, query, row, keys) => {
       lse.data[(batch * s.heads + head) * s.queryRows + row] = attentionWeights(
         s,
-        qkv.data,
+        attrs,
+        data,
         batch,
         head,
         query,
-        limit,
+        keys,
         weights,
       );
       for (let i = 0; i < s.headDim; i++) {
         let sum = 0;
-        for (let t = 0; t < limit; t++) sum += weights[t] * qkv.data[at(s, batch, t, 2, head, i)];
+        for (const t of keys) sum += weights[t] * data[at(s, batch, t, 2, head, i)];
         o.data[(batch * s.queryRows + row) * s.width + head * s.headDim + i] = sum;
       }
     });
@@ -55,19 +69,23 @@ export const attentionOperation: Operation<AttentionAttributes> = {
     if (dLse !== undefined) throw new FlashbookError('OPTION', 'attention: the loss must not depend on the result lse');
     return [dO && attentionGrad(dO, qkv, o, lse, attrs)];
   },
-  onnx: (builder, { inputs: [qkv], attrs }, [name]) => [lower(builder, qkv.shape, attrs, name), ''],
+  onnx: (builder, { inputs: [qkv], attrs }, [name]) => [lowerAttention(builder, qkv.shape, attrs, name), ''],
   flops([qkv], _, attrs) {
-    const { batch, heads, headDim, steps, queryRows } = attentionSizes('attention', qkv, attrs);
-    const pairs = attrs.causal && attrs.queries === 'all' ? (steps * (steps + 1)) / 2 : steps * queryRows;
-    return batch * heads * pairs * (4 * headDim + 5);
+    const s = attentionSizes('attention', qkv, attrs);
+    return s.batch * visiblePairs(attrs, attrs.causal, s) * (4 * s.headDim + 5);
   },
 };
 
-/** @param options causal defaults to false, queries to 'all'. */
-export function attention(qkv: Tensor, options: Partial<AttentionAttributes> & { heads: number }): Tensor {
-  checkOptions('attention', options, ['heads', 'causal', 'queries']);
-  const { heads, causal = false, queries = 'all' } = options;
-  return qkv.graph.apply(attentionOperation, [qkv], { heads, causal, queries })[0];
+export type AttentionOptions = Partial<AttentionAttributes> & { heads: number };
+
+/** @param options causal defaults to false, queries to 'all', precision to 'f32'; without windows, strides and alibi all heads see all. */
+export function attention(qkv: Tensor, options: AttentionOptions): Tensor {
+  checkOptions('attention', options, ['heads', 'causal', 'queries', 'precision', ...PATTERN_OPTIONS]);
+  const { heads, causal = false, queries = 'all', precision } = options;
+  integer('heads of attention', heads, 1);
+  checkPattern('attention', heads, options);
+  const attrs = { heads, causal, queries, ...precisionAttribute(precision), ...patternAttributes(options) };
+  return qkv.graph.apply(attentionOperation, [qkv], attrs)[0];
 }
 
 export interface AttentionSizes {
@@ -88,6 +106,8 @@ export function attentionSizes(operation: string, qkv: TensorType, attrs: Attent
   const { heads, queries } = attrs;
   integer(`heads of ${operation}`, heads, 1);
   oneOf(`queries of ${operation}`, queries, ['all', 'last']);
+  checkPrecision(operation, attrs.precision);
+  checkPattern(operation, heads, attrs);
   if (packed % (3 * heads) !== 0) {
     throw shapeError(operation, 'qkv', `(B, T, 3·D) with D a multiple of heads = ${heads}`, qkv.shape);
   }
@@ -102,77 +122,48 @@ export function at(s: AttentionSizes, batch: number, t: number, part: number, he
   return (batch * s.steps + t) * 3 * s.width + part * s.width + head * s.headDim + i;
 }
 
-/** Calls visit for every query row; `query` is its step, `row` its place in the result. */
+/** Calls visit for every query row; `query` is its step, `row` its place in the result, `keys` the keys that it sees. */
 export function forEachQuery(
   s: AttentionSizes,
-  visit: (batch: number, head: number, query: number, row: number) => void,
+  attrs: AttentionAttributes,
+  visit: (batch: number, head: number, query: number, row: number, keys: readonly number[]) => void,
 ): void {
-  for (let batch = 0; batch < s.batch; batch++) {
-    for (let head = 0; head < s.heads; head++) {
-      for (let row = 0; row < s.queryRows; row++) visit(batch, head, s.steps - s.queryRows + row, row);
+  for (let head = 0; head < s.heads; head++) {
+    for (let row = 0; row < s.queryRows; row++) {
+      const query = s.steps - s.queryRows + row;
+      const keys = visibleKeys(attrs, attrs.causal, s.steps, head, query);
+      for (let batch = 0; batch < s.batch; batch++) visit(batch, head, query, row, keys);
     }
   }
 }
 
-/** Fills weights[0 … limit) with the softmax of one query row and returns its log-sum-exp. */
+/** Fills weights[t] for each of the keys with the softmax of one query row and returns its log-sum-exp. */
 export function attentionWeights(
   s: AttentionSizes,
+  attrs: AttentionAttributes,
   qkv: Float64Array,
   batch: number,
   head: number,
   query: number,
-  limit: number,
+  keys: readonly number[],
   weights: Float64Array,
 ): number {
+  const slope = attrs.alibi?.[head] ?? 0;
   let peak = Number.NEGATIVE_INFINITY;
-  for (let t = 0; t < limit; t++) {
+  for (const t of keys) {
     let score = 0;
     for (let i = 0; i < s.headDim; i++)
       score += qkv[at(s, batch, query, 0, head, i)] * qkv[at(s, batch, t, 1, head, i)];
-    weights[t] = score * s.factor;
+    weights[t] = score * s.factor - slope * Math.abs(query - t);
     peak = Math.max(peak, weights[t]);
   }
   let sum = 0;
-  for (let t = 0; t < limit; t++) {
+  for (const t of keys) {
     // A row whose scores are all −∞ has no key: zeros.
     weights[t] = peak === Number.NEGATIVE_INFINITY ? 0 : Math.exp(weights[t] - peak);
     sum += weights[t];
   }
   if (sum === 0) return Number.NEGATIVE_INFINITY;
-  for (let t = 0; t < limit; t++) weights[t] /= sum;
+  for (const t of keys) weights[t] /= sum;
   return peak + Math.log(sum);
-}
-
-/** MatMul, mask, Softmax, MatMul per head. The mask adds −∞ above the diagonal; every row keeps its diagonal: no NaN. */
-function lower(
-  builder: OnnxBuilder,
-  shape: Shape,
-  { heads, causal, queries }: AttentionAttributes,
-  qkv: string,
-): string {
-  const [, steps, packed] = shape;
-  const width = packed / 3;
-  const headDim = width / heads;
-  const sizes = onnxIntegers(builder, 'split', [width, width, width]);
-  let [q, k, v] = builder.emit('Split', [qkv, sizes], { axis: 2 }, 3);
-  if (queries === 'last') {
-    const bounds = [[-1], [steps], [1]].map((values, i) => onnxIntegers(builder, ['start', 'end', 'axis'][i], values));
-    q = builder.emit('Slice', [q, ...bounds])[0];
-  }
-  const split = onnxIntegers(builder, 'heads', [0, 0, heads, headDim]);
-  const perHead = (name: string, perm: number[]) =>
-    builder.emit('Transpose', [builder.emit('Reshape', [name, split])[0]], { perm })[0];
-  q = perHead(builder.emit('Mul', [q, onnxScalar(builder, 'scale', 1 / Math.sqrt(headDim))])[0], [0, 2, 1, 3]);
-  k = perHead(k, [0, 2, 3, 1]);
-  v = perHead(v, [0, 2, 1, 3]);
-  let [scores] = builder.emit('MatMul', [q, k]);
-  if (causal && queries === 'all') {
-    const mask = new Float32Array(steps * steps);
-    for (let row = 0; row < steps; row++) mask.fill(Number.NEGATIVE_INFINITY, row * steps + row + 1, (row + 1) * steps);
-    scores = builder.emit('Add', [scores, builder.constant('causal_mask', 'f32', [steps, steps], mask)])[0];
-  }
-  const [weights] = builder.emit('Softmax', [scores], { axis: -1 });
-  const [mixed] = builder.emit('MatMul', [weights, v]);
-  const [joined] = builder.emit('Transpose', [mixed], { perm: [0, 2, 1, 3] });
-  return builder.emit('Reshape', [joined, onnxIntegers(builder, 'joined', [0, 0, width])])[0];
 }

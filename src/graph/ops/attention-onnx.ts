@@ -1,0 +1,81 @@
+import { type OnnxBuilder, onnxIntegers, onnxScalar } from '../onnx-lowering.js';
+import type { Shape } from '../operation.js';
+import type { AttentionAttributes } from './attention.js';
+import { hasPattern } from './attention-pattern.js';
+
+/** MatMul, mask, Softmax, MatMul per head. The mask adds −∞ where a query does not see a key; every row sees itself: no NaN. */
+export function lowerAttention(builder: OnnxBuilder, shape: Shape, attrs: AttentionAttributes, qkv: string): string {
+  const [, steps, packed] = shape;
+  const { heads, causal, queries } = attrs;
+  const width = packed / 3;
+  const headDim = width / heads;
+  const sizes = onnxIntegers(builder, 'split', [width, width, width]);
+  let [q, k, v] = builder.emit('Split', [qkv, sizes], { axis: 2 }, 3);
+  if (queries === 'last') {
+    const bounds = [[-1], [steps], [1]].map((values, i) => onnxIntegers(builder, ['start', 'end', 'axis'][i], values));
+    q = builder.emit('Slice', [q, ...bounds])[0];
+  }
+  const split = onnxIntegers(builder, 'heads', [0, 0, heads, headDim]);
+  const perHead = (name: string, perm: number[]) =>
+    builder.emit('Transpose', [builder.emit('Reshape', [name, split])[0]], { perm })[0];
+  q = perHead(builder.emit('Mul', [q, onnxScalar(builder, 'scale', 1 / Math.sqrt(headDim))])[0], [0, 2, 1, 3]);
+  k = perHead(k, [0, 2, 3, 1]);
+  v = perHead(v, [0, 2, 1, 3]);
+  let [scores] = builder.emit('MatMul', [q, k]);
+  if (hasPattern(attrs)) {
+    scores = builder.emit('Add', [scores, patternBias(builder, steps, attrs)])[0];
+  } else if (causal && queries === 'all') {
+    const mask = new Float32Array(steps * steps);
+    for (let row = 0; row < steps; row++) mask.fill(Number.NEGATIVE_INFINITY, row * steps + row + 1, (row + 1) * steps);
+    scores = builder.emit('Add', [scores, builder.constant('causal_mask', 'f32', [steps, steps], mask)])[0];
+  }
+  const [weights] = builder.emit('Softmax', [scores], { axis: -1 });
+  const [mixed] = builder.emit('MatMul', [weights, v]);
+  const [joined] = builder.emit('Transpose', [mixed], { perm: [0, 2, 1, 3] });
+  return builder.emit('Reshape', [joined, onnxIntegers(builder, 'joined', [0, 0, width])])[0];
+}
+
+/**
+ * What a pattern adds to the scores, (heads, queries, keys), computed from the distances t − s, so that the file holds no mask of
+ * steps × steps: −slope·|t − s| where the query sees the key, −∞ elsewhere.
+ */
+function patternBias(builder: OnnxBuilder, steps: number, attrs: AttentionAttributes): string {
+  const { heads, causal, queries, windows, strides, alibi } = attrs;
+  const places = Float32Array.from({ length: steps }, (_, t) => t);
+  const rows = queries === 'last' ? places.subarray(steps - 1) : places;
+  const each = (name: string, values: readonly number[]) => builder.constant(name, 'f32', [heads, 1, 1], values);
+  const emit = (type: string, ...inputs: string[]) => builder.emit(type, inputs)[0];
+
+  const distance = emit(
+    'Sub',
+    builder.constant('queries', 'f32', [rows.length, 1], rows),
+    builder.constant('keys', 'f32', [1, steps], places),
+  );
+  const apart = emit('Abs', distance);
+  const zero = onnxScalar(builder, 'zero', 0);
+  const seen: string[] = [];
+  if (causal) seen.push(emit('GreaterOrEqual', distance, zero));
+  if (windows !== undefined) {
+    // No window is one that reaches past the first and the last step.
+    const reach = windows.map((window) => (window === 0 ? steps : window));
+    seen.push(emit('Less', apart, each('windows', reach)));
+  }
+  if (strides !== undefined) {
+    const [rest] = builder.emit('Mod', [apart, each('strides', strides)], { fmod: 1 });
+    seen.push(emit('Equal', rest, zero));
+  }
+  const bias =
+    alibi === undefined
+      ? zero
+      : emit(
+          'Mul',
+          apart,
+          each(
+            'alibi',
+            alibi.map((slope) => -slope),
+          ),
+        );
+  if (seen.length === 0) return bias;
+  const visible = seen.reduce((all, one) => emit('And', all, one));
+  return emit('Where', visible, bias, onnxScalar(builder, 'unseen', Number.NEGATIVE_INFINITY));
+}
