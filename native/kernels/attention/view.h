@@ -10,12 +10,12 @@ namespace {
 
 // Keys of a block of `count` keys at k0 that R queries see: row r from[r] … to[r] − 1. Both rise with r.
 template <int R> struct View {
-  int64_t from[R], to[R];
+  int32_t from[R], to[R];
 
   FB_INLINE View(const AttentionRows& rows, int64_t query, int64_t k0, int64_t count) {
     for (int r = 0; r < R; ++r) {
-      from[r] = most(0, least(count, rows.first_key(query + r) - k0));
-      to[r] = most(from[r], least(count, rows.end_key(query + r) - k0));
+      from[r] = static_cast<int32_t>(most(0, least(count, rows.first_key(query + r) - k0)));
+      to[r] = static_cast<int32_t>(most(from[r], least(count, rows.end_key(query + r) - k0)));
     }
   }
   FB_INLINE int64_t begin() const { return from[0]; }           // keys that some row sees lie in begin … end − 1,
@@ -27,7 +27,8 @@ template <int R> struct View {
   // Lanes lane … lane+W−1 that row r sees.
   FB_INLINE Mask lanes(int r, int64_t lane) const {
     const VecI key = lane_index() + set1i(static_cast<int32_t>(lane));
-    return gt(set1i(static_cast<int32_t>(to[r])), key) & gt(key, set1i(static_cast<int32_t>(from[r]) - 1));
+    const Mask end = gt(set1i(to[r]), key);
+    return from[R - 1] <= lane ? end : end & not_(gt(set1i(from[r]), key));
   }
 };
 
