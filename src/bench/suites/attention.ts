@@ -6,6 +6,7 @@ import {
   Graph,
   matmul,
   OPERATIONS,
+  type Precision,
   scale,
   slice,
   softmax,
@@ -22,6 +23,9 @@ interface Sizes {
   heads: number;
   headDim: number;
   causal: boolean;
+  /** Every head sees so many steps back alone. */
+  window?: number;
+  precision?: Precision;
 }
 
 const CHECKED_ROWS = 8;
@@ -38,18 +42,47 @@ export function attentionCases({ threads }: SuiteOptions): BenchCase[] {
       forwardBackward({ batch: 1, steps: 2048, heads: 8, headDim: 64, causal }, threads),
     );
   }
+  const long = { batch: 1, steps: 2048, heads: 8, headDim: 64, causal: true };
+  // The cost of a window falls with it: compare with the whole sequence above.
+  for (const window of [512, 128]) {
+    cases.push(forward({ ...long, window }, threads), forwardBackward({ ...long, window }, threads));
+  }
+  cases.push(
+    forward({ ...long, precision: 'bf16' }, threads),
+    forwardBackward({ ...long, precision: 'bf16' }, threads),
+  );
   return cases;
 }
 
-const nameOf = ({ batch, steps, heads, headDim, causal }: Sizes): string =>
-  `${batch > 1 ? `${batch} × ` : ''}${heads} × ${steps} × ${headDim} ${causal ? 'causal' : 'full'}`;
+const nameOf = ({ batch, steps, heads, headDim, causal, window, precision }: Sizes): string =>
+  `${batch > 1 ? `${batch} × ` : ''}${heads} × ${steps} × ${headDim} ${causal ? 'causal' : 'full'}` +
+  `${window === undefined ? '' : `, window ${window}`}${precision === undefined ? '' : `, ${precision}`}`;
 
 /** Products of queries and keys that are needed. */
-const pairs = ({ batch, steps, heads, causal }: Sizes): number =>
-  batch * heads * (causal ? (steps * (steps + 1)) / 2 : steps * steps);
+function pairs(sizes: Sizes): number {
+  const { batch, steps, heads } = sizes;
+  let seen = 0;
+  for (let query = 0; query < steps; query++) seen += endKey(sizes, query) - firstKey(sizes, query);
+  return batch * heads * seen;
+}
+
+/** The keys that a query sees: firstKey … endKey − 1. */
+const firstKey = ({ window = 0 }: Sizes, query: number): number => (window === 0 ? 0 : Math.max(0, query - window + 1));
+const endKey = ({ steps, causal, window = 0 }: Sizes, query: number): number =>
+  causal ? query + 1 : window === 0 ? steps : Math.min(steps, query + window);
+
+const attentionOptions = ({ heads, causal, window, precision }: Sizes) => ({
+  heads,
+  causal,
+  ...(window !== undefined && { windows: Array<number>(heads).fill(window) }),
+  ...(precision !== undefined && { precision }),
+});
+
+/** bf16 keeps 8 bits of each operand. */
+const toleranceOf = ({ precision }: Sizes, f32: number): number => (precision === 'bf16' ? 0.03 : f32);
 
 function forward(sizes: Sizes, threads: number): BenchCase {
-  const { batch, steps, heads, headDim, causal } = sizes;
+  const { batch, steps, heads, headDim, window, precision } = sizes;
   const width = heads * headDim;
   const qkv = once(() => normals(batch * steps * 3 * width, 1));
   const graphCase = (shape: number[], build: (x: Tensor) => Tensor) => (): GraphCase => {
@@ -57,15 +90,15 @@ function forward(sizes: Sizes, threads: number): BenchCase {
     graph.output('o', build(graph.input('qkv', shape)));
     return { graph, inputs: { qkv: qkv() }, state: new Map() };
   };
-  const flash = graphCase([batch, steps, 3 * width], (x) => attention(x, { heads, causal }));
+  const flash = graphCase([batch, steps, 3 * width], (x) => attention(x, attentionOptions(sizes)));
   const contenders: Contender[] = [
-    nativeContender(flash, { role: 'fast', name: 'flashbook', tolerance: 1e-5, threads }),
+    nativeContender(flash, { role: 'fast', name: 'flashbook', tolerance: toleranceOf(sizes, 1e-5), threads }),
   ];
-  if (batch === 1) {
+  if (batch === 1 && window === undefined && precision === undefined) {
     const plain = graphCase([steps, 3 * width], (x) => plainAttention(x, sizes));
     contenders.push(nativeContender(plain, { role: 'plain', name: 'unfused', tolerance: 1e-5, threads }));
   }
-  contenders.push(onnxContender(flash, { tolerance: 1e-5, threads }));
+  if (precision === undefined) contenders.push(onnxContender(flash, { tolerance: 1e-5, threads }));
   return {
     suite: 'attention',
     name: `forward ${nameOf(sizes)}`,
@@ -102,7 +135,7 @@ function futureMask(steps: number): Float32Array {
 
 /** Forward and backward of one loss whose gradient is given. */
 function forwardBackward(sizes: Sizes, threads: number): BenchCase {
-  const { batch, steps, heads, headDim, causal } = sizes;
+  const { batch, steps, heads, headDim } = sizes;
   const width = heads * headDim;
   const data = once(() => ({
     qkv: normals(batch * steps * 3 * width, 1),
@@ -112,7 +145,7 @@ function forwardBackward(sizes: Sizes, threads: number): BenchCase {
     const graph = new Graph();
     const qkv = graph.input('qkv', [batch, steps, 3 * width]);
     const dO = graph.input('dO', [batch, steps, width]);
-    const o = attention(qkv, { heads, causal });
+    const o = attention(qkv, attentionOptions(sizes));
     const [, lse] = o.node.outputs;
     const attrs = o.node.attrs;
     graph.output('dqkv', graph.apply(OPERATIONS.get('attention_grad')!, [dO, qkv, o, lse], attrs)[0]);
@@ -125,7 +158,9 @@ function forwardBackward(sizes: Sizes, threads: number): BenchCase {
     bound: 'f32',
     operations: pairs(sizes) * 14 * headDim,
     bytes: 4 * batch * steps * 12 * width,
-    contenders: [nativeContender(graphCase, { role: 'fast', name: 'flashbook', tolerance: 2e-5, threads })],
+    contenders: [
+      nativeContender(graphCase, { role: 'fast', name: 'flashbook', tolerance: toleranceOf(sizes, 2e-5), threads }),
+    ],
     expected: () => someGradients(data(), sizes),
   };
 }
@@ -142,7 +177,7 @@ function someRows(qkv: Float32Array, sizes: Sizes): Expected {
     view.weights(row, weights);
     for (let d = 0; d < headDim; d++) {
       let sum = 0;
-      for (let t = 0; t < view.seen(row); t++) sum += weights[t] * view.at(2, t, d);
+      for (let t = view.first(row); t < view.end(row); t++) sum += weights[t] * view.at(2, t, d);
       at.push((window * steps + row) * heads * headDim + head * headDim + d);
       values.push(sum);
     }
@@ -168,15 +203,15 @@ function someGradients({ qkv, dO }: { qkv: Float32Array; dO: Float32Array }, siz
   for (let i = 0; i < steps; i++) {
     view.weights(i, weights);
     let delta = 0; // dO_i · o_i
-    for (let t = 0; t < view.seen(i); t++) {
+    for (let t = view.first(i); t < view.end(i); t++) {
       let dot = 0;
       for (let d = 0; d < headDim; d++) dot += gradient(i, d) * view.at(2, t, d);
       delta += weights[t] * dot;
     }
     const own = sums.get(i);
-    const keys = own === undefined ? chosen : Array.from({ length: view.seen(i) }, (_, t) => t);
+    const keys = own === undefined ? chosen : Array.from({ length: view.end(i) }, (_, t) => t);
     for (const j of keys) {
-      if (j >= view.seen(i)) continue;
+      if (j < view.first(i) || j >= view.end(i)) continue;
       let dot = 0;
       for (let d = 0; d < headDim; d++) dot += gradient(i, d) * view.at(2, j, d);
       const ds = (weights[j] * (dot - delta)) / Math.sqrt(headDim);
@@ -218,22 +253,25 @@ class Head {
     return this.qkv[(this.window * steps + step) * 3 * width + part * width + this.head * headDim + d];
   }
 
-  /** How many steps a query sees. */
-  seen(query: number): number {
-    return this.sizes.causal ? query + 1 : this.sizes.steps;
+  first(query: number): number {
+    return firstKey(this.sizes, query);
+  }
+
+  end(query: number): number {
+    return endKey(this.sizes, query);
   }
 
   weights(query: number, out: Float64Array): void {
     const { headDim } = this.sizes;
     let largest = Number.NEGATIVE_INFINITY;
-    for (let t = 0; t < this.seen(query); t++) {
+    for (let t = this.first(query); t < this.end(query); t++) {
       let dot = 0;
       for (let d = 0; d < headDim; d++) dot += this.at(0, query, d) * this.at(1, t, d);
       out[t] = dot / Math.sqrt(headDim);
       largest = Math.max(largest, out[t]);
     }
     let sum = 0;
-    for (let t = 0; t < this.seen(query); t++) sum += out[t] = Math.exp(out[t] - largest);
-    for (let t = 0; t < this.seen(query); t++) out[t] /= sum;
+    for (let t = this.first(query); t < this.end(query); t++) sum += out[t] = Math.exp(out[t] - largest);
+    for (let t = this.first(query); t < this.end(query); t++) out[t] /= sum;
   }
 }
