@@ -7,6 +7,28 @@ namespace flashbook {
 namespace FB_ISA {
 namespace {
 
+#if defined(FB_SIMD_256) || defined(FB_SIMD_512)
+// Eight rows of eight, through registers.
+FB_INLINE void transpose_8x8(const float* in, int64_t in_ld, float* out, int64_t out_ld) {
+  __m256 r[8], t[8];
+  for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(in + i * in_ld);
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(out + i * out_ld, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * out_ld, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+}
+#endif
+
 #if defined(FB_SIMD_512)
 // Four columns of sixteen rows, through registers: out[c·16 + r] = rows[r][c]. A vector gathers the four floats of rows j, j+4, j+8
 // and j+12, so that the rows come out in order.

@@ -7,8 +7,8 @@ namespace flashbook {
 namespace FB_ISA {
 namespace {
 
-constexpr int64_t kGradKeyBlock = 128;
-constexpr int64_t kGradQueryBlock = 32;     // P and dS of 32 × 128 fill 32 KiB
+constexpr int64_t kGradKeyBlock = 256;
+constexpr int64_t kGradQueryBlock = 64;     // P and dS of 64 × 256 fill 128 KiB of L2
 
 struct BackwardScratch {
   float *queries, *d_o, *dq, *delta, *log2_sum, *keys_t, *values_t, *keys, *dk, *dv, *p, *ds;
