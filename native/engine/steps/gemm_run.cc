@@ -17,7 +17,17 @@ constexpr int64_t kWorthSplitting = 65536;               // elements of B that a
 constexpr double kCopyCost = 0.4;                        // cycles to copy an element into a panel
 constexpr double kSumCost = 1.0;                         // cycles to read and write a sum beyond L2
 
+constexpr int64_t kFewResults = int64_t{1} << 19;        // so that their partial sums are worth their memory
+constexpr int64_t kParts = 4;                            // run() adds three to the first
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A weight gradient dyᵀ·x sums over all rows of a batch and has few results: cut in k, no thread packs what another one does.
+// How it is cut depends on the shape alone.
+int64_t parts_of(const gemm::Problem& p) {
+  const bool plain = p.bias == nullptr && p.residual == nullptr && p.activation == gemm::Activation::none;
+  return p.a_col != 1 && p.k > kLongSum && p.m * p.n <= kFewResults && plain ? kParts : 1;
+}
 
 }  // namespace
 
@@ -26,7 +36,10 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
   kernels_ = bf16_attribute(context) ? &bgemm_table(context.isa()) : &gemm_table(context.isa());
   const int64_t b_bytes = kernels_->packed_b_bytes(problem.n, problem.k);
   packing_ = Packing::in_block;
-  if (b_bytes == 0) {
+  parts_ = parts_of(problem);
+  if (parts_ > 1) {
+    sums_bytes_ = ceil_div(4 * problem.m * problem.n, 64) * 64;
+  } else if (b_bytes == 0) {
     packing_ = Packing::frozen;
   } else if (context.frozen() && b.is_state) {
     packing_ = Packing::frozen;
@@ -40,8 +53,10 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
   }
   problem_.l2_bytes = l2_bytes();
   const double speed = static_cast<double>(kernels_->products_per_cycle);
-  const double k = static_cast<double>(problem.k), cache = static_cast<double>(problem_.l2_bytes);
-  grid_ = choose_grid(problem.m, problem.n, *kernels_, context.pool().threads(), [&](double m, double n) {
+  const double k = static_cast<double>(problem.k / parts_), cache = static_cast<double>(problem_.l2_bytes);
+  const int threads = context.pool().threads();
+  const int threads_a_part = std::max(1, threads / static_cast<int>(parts_));
+  grid_ = choose_grid(problem.m, problem.n, *kernels_, threads_a_part, [&](double m, double n) {
     const double copied_a = (problem.a_col == 1 ? 0.25 : 1.0) * m * k;
     const double copied_b = packing_ == Packing::in_block ? n * k : 0.0;
     // Sums that do not stay in L2 come and go once for each part of k whose share of B does.
@@ -49,16 +64,35 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
     const double passes = 16 * m * n > cache ? std::ceil(k / depth) : 1.0;
     return m * n * k / speed + kCopyCost * (copied_a + copied_b) + kSumCost * m * n * passes;
   });
-  gemm::Problem scratch_problem = problem_;
-  if (packing_ == Packing::shared) scratch_problem.packed_b = problem_.b;   // any pointer: B will be packed by then
-  scratch_bytes_ = ceil_div(kernels_->scratch_bytes(scratch_problem, std::min(grid_.block_columns, problem.n)), 64) * 64;
-  context.workspace(static_cast<size_t>(packed_bytes_ + grid_.slots * scratch_bytes_));
+  slots_ = parts_ > 1 ? static_cast<int>(std::min<int64_t>({threads, 64, grid_.blocks() * parts_})) : grid_.slots;
+  for (int64_t part = 0; part < parts_; part++) {
+    gemm::Problem piece = piece_of(problem_, part, nullptr);
+    if (packing_ == Packing::shared) piece.packed_b = problem_.b;   // any pointer: B will be packed by then
+    const int64_t bytes = kernels_->scratch_bytes(piece, std::min(grid_.block_columns, problem.n));
+    scratch_bytes_ = std::max(scratch_bytes_, ceil_div(bytes, 64) * 64);
+  }
+  context.workspace(static_cast<size_t>(packed_bytes_ + (parts_ - 1) * sums_bytes_ + slots_ * scratch_bytes_));
+}
+
+// Part `part` of the sums over k: the first goes to the result, the others to the workspace.
+gemm::Problem GemmRun::piece_of(const gemm::Problem& problem, int64_t part, std::byte* sums) const {
+  if (parts_ == 1) return problem;
+  constexpr int64_t kUnit = 32;
+  const int64_t k0 = problem.k * part / parts_ / kUnit * kUnit;
+  const int64_t k1 = part + 1 < parts_ ? problem.k * (part + 1) / parts_ / kUnit * kUnit : problem.k;
+  gemm::Problem piece = problem;
+  piece.k = k1 - k0;
+  piece.a += k0 * problem.a_col;
+  piece.b += k0 * problem.b_row;
+  if (part > 0) piece.c = reinterpret_cast<float*>(sums + (part - 1) * sums_bytes_);
+  return piece;
 }
 
 void GemmRun::run(RunContext& context) const {
   if (problem_.m == 0 || problem_.n == 0) return;
   gemm::Problem problem = problem_;
-  std::byte* scratch = context.workspace + packed_bytes_;
+  std::byte* const sums = context.workspace + packed_bytes_;
+  std::byte* const scratch = sums + (parts_ - 1) * sums_bytes_;
   if (packing_ == Packing::shared) {
     void* const packed = context.workspace;
     const int64_t columns = kernels_->tile_columns;
@@ -71,9 +105,17 @@ void GemmRun::run(RunContext& context) const {
     });
     problem.packed_b = packed;
   }
-  split_items(context.pool, grid_.blocks(), grid_.slots, [&](int64_t slot, int64_t index) {
-    const Grid::Block block = grid_.block(index);
-    kernels_->block(problem, block.m0, block.m1, block.n0, block.n1, scratch + slot * scratch_bytes_);
+  split_items(context.pool, grid_.blocks() * parts_, slots_, [&](int64_t slot, int64_t index) {
+    const Grid::Block block = grid_.block(index % grid_.blocks());
+    const gemm::Problem piece = piece_of(problem, index / grid_.blocks(), sums);
+    kernels_->block(piece, block.m0, block.m1, block.n0, block.n1, scratch + slot * scratch_bytes_);
+  });
+  if (parts_ == 1) return;
+  float* const c = problem.c;
+  const float* const first = reinterpret_cast<const float*>(sums);
+  const int64_t stride = sums_bytes_ / 4;
+  split_range(context.pool, problem.m * problem.n, 16, 65536, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) c[i] = ((c[i] + first[i]) + first[stride + i]) + first[2 * stride + i];
   });
 }
 

@@ -23,12 +23,17 @@ class GemmRun {
     frozen,      // B was packed when the plan was bound; also kernels that do not pack
   };
 
+  gemm::Problem piece_of(const gemm::Problem& problem, int64_t part, std::byte* sums) const;
+
   const GemmKernels* kernels_ = nullptr;
   gemm::Problem problem_;
   Packing packing_ = Packing::in_block;
   Grid grid_;
   int64_t scratch_bytes_ = 0;        // of one slot of the grid
-  int64_t packed_bytes_ = 0;         // of B in the workspace, in front of the scratch
+  int64_t packed_bytes_ = 0;         // of B in the workspace, in front of the sums of parts and the scratch
+  int64_t parts_ = 1;                // of k, summed apart and added in rising order
+  int64_t sums_bytes_ = 0;           // of one part
+  int slots_ = 1;
 };
 
 // Whether the attribute precision asks for operands in bf16.

@@ -9,7 +9,8 @@
 //
 // Numerics. An element is the sum over chunks of k_chunk(K) products, each chunk one chain of fused multiply-adds in
 // rising k, the chunks added in rising order. Neither tiles nor threads nor the number of rows change that: the same bits for any
-// split. Then + bias, activation, + residual, one rounding each. NaN and infinity propagate.
+// split. Then + bias, activation, + residual, one rounding each. NaN and infinity propagate. The engine cuts long products with
+// transposed A (weight gradients) in four parts of k, by their shape alone, and adds these in rising order (gemm_run.cc).
 #pragma once
 
 #include <cstdint>
