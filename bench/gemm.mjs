@@ -1,10 +1,10 @@
-// Matrix products, forward and backward, float32 and int8, as one-step plans, against the machine's measured FMA peak.
+// Matrix products, forward and backward, float32, bf16 and int8, as one-step plans, against the machine's measured peak of the precision.
 //
 //   npm run build:native && node --import ./test/typescript-hooks.mjs bench/gemm.mjs [--threads 1] [--isa avx2] [--repeats 9] [--only dw]
 //
 // Each shape runs alone, warm, `repeats` times; the table shows the median run by the clock, and the median and the best by
 // processor time, which says what the kernel does where other processes share the machine (threads that wait for work spin,
-// so read it with one thread). int8 is in operations a second against the same float32 peak: it may pass 100 %.
+// so read it with one thread). Peaks are those of --isa; bf16 without an instruction of its own is held against float32's.
 import { parseArgs } from 'node:util';
 import { measurePeaks } from '../src/bench/peaks.js';
 import { cpu, DTYPE_BYTES, runtimeInfo, setThreads } from '../src/native/index.js';
@@ -94,9 +94,9 @@ for (const one of [...cases])
   cases.push({ ...one, name: `bf16 ${one.name}`, attrs: { ...one.attrs, precision: 'bf16' } });
 for (const m of [6400, 100, 16, 1]) for (const [n, k] of layers) int8('int8', m, n, k);
 
-const peak = measurePeaks(threads).f32;
+const peaks = measurePeaks(threads, isa);
 console.log(
-  `${runtimeInfo().cpu}, ${isa ?? runtimeInfo().isa}, ${threads} threads, FMA peak ${peak.toFixed(1)} GFLOP/s\n`,
+  `${runtimeInfo().cpu}, ${isa ?? runtimeInfo().isa}, ${threads} threads, peaks ${peaks.f32.toFixed(0)} float32, ${peaks.bf16?.toFixed(0) ?? 'no'} bf16, ${peaks.int8.toFixed(0)} int8 GFLOP/s\n`,
 );
 console.log(
   `${'product'.padEnd(12)} ${'m × n × k'.padEnd(20)} ${'median ms'.padStart(10)} ${'GFLOP/s'.padStart(9)} ${'of peak'.padStart(8)} ${'processor'.padStart(10)} ${'best'.padStart(7)}`,
@@ -104,6 +104,8 @@ console.log(
 for (const one of cases) {
   if (!one.name.includes(values.only)) continue;
   const { clock, processor } = measure(one);
+  const peak =
+    one.kernel === 'qlinear' ? peaks.int8 : one.attrs?.precision === 'bf16' ? (peaks.bf16 ?? peaks.f32) : peaks.f32;
   const rate = (/** @type {number} */ ms) => (2 * one.m * one.n * one.k) / ms / 1e6;
   const share = (/** @type {number} */ ms) => `${((100 * rate(ms)) / peak).toFixed(0)} %`;
   const median = clock[repeats >> 1];

@@ -1,4 +1,4 @@
-import { type PeakKind, runPeak, setThreads } from '../native/index.js';
+import { type Isa, type PeakKind, runPeak, setThreads } from '../native/index.js';
 import { timed } from './case.js';
 
 /** Peaks of this machine with one number of threads: GFLOP/s, Gop/s, GB/s; bf16 is null where there is no instruction for it. */
@@ -20,16 +20,16 @@ const REPEATS = 12;
 const FAR = 24 << 20;
 const NEAR = 192 << 10;
 
-/** Measures the peaks: the best of some short runs, since other processes only ever add time. */
-export function measurePeaks(threads: number): Peaks {
+/** Measures the peaks, of an instruction set or the best: the best of some short runs, since other processes only ever add time. */
+export function measurePeaks(threads: number, isa?: Isa): Peaks {
   setThreads(threads);
   const sweep = new Sweeps(threads);
-  const bf16 = arithmetic('bf16', threads);
+  const bf16 = arithmetic('bf16', threads, isa);
   return {
     threads,
-    f32: arithmetic('f32', threads),
+    f32: arithmetic('f32', threads, isa),
     bf16: bf16 === 0 ? null : bf16,
-    int8: arithmetic('int8', threads),
+    int8: arithmetic('int8', threads, isa),
     memoryRead: sweep.rate('read', FAR * 4),
     memoryTriad: sweep.rate('triad', FAR * 4),
     cacheRead: sweep.rate('read', NEAR * 4),
@@ -37,16 +37,16 @@ export function measurePeaks(threads: number): Peaks {
   };
 }
 
-function arithmetic(kind: PeakKind, threads: number): number {
+function arithmetic(kind: PeakKind, threads: number, isa?: Isa): number {
   let rounds = 1000;
-  if (runPeak(kind, { threads, rounds }) === 0) return 0;
-  const once = Math.min(...Array.from({ length: 5 }, () => timed(() => runPeak(kind, { threads, rounds }))));
+  if (runPeak(kind, { threads, rounds, isa }) === 0) return 0;
+  const once = Math.min(...Array.from({ length: 5 }, () => timed(() => runPeak(kind, { threads, rounds, isa }))));
   rounds = Math.max(1000, Math.round((rounds * ARITHMETIC_NS) / once));
   let best = 0;
   for (let i = 0; i < REPEATS; i++) {
     let operations = 0;
     const ns = timed(() => {
-      operations = runPeak(kind, { threads, rounds });
+      operations = runPeak(kind, { threads, rounds, isa });
     });
     best = Math.max(best, operations / ns);
   }

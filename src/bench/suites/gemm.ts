@@ -1,7 +1,7 @@
 /** Matrix products: those of the price predictor forward and backward, and a square one. */
 import { quantiseRows } from '../../compress/index.js';
 import { perTensorActivations } from '../../export/onnx/per-tensor-quantisation.js';
-import { Graph, linear, matmul, qlinear, quantiseRow } from '../../graph/index.js';
+import { Graph, linear, matmul, qlinear, quantiseRow, roundBf16 } from '../../graph/index.js';
 import type { BenchCase, Bound, Contender, Expected } from '../case.js';
 import { type GraphCase, nativeContender, onnxContender, scriptContender } from '../graph-contenders.js';
 import { normals, places } from '../random-values.js';
@@ -23,14 +23,19 @@ const CHECKED = 256;
 
 export function gemmCases({ threads }: SuiteOptions): BenchCase[] {
   const cases: BenchCase[] = [];
-  for (const precision of ['f32', 'int8'] as const) {
+  for (const precision of ['f32', 'bf16', 'int8'] as const) {
     cases.push(forward(precision, 1024, 1024, 1024, threads));
     for (const [n, k] of LAYERS) cases.push(forward(precision, 100, n, k, threads));
     for (const [n, k] of LAYERS.slice(0, 4)) cases.push(forward(precision, BATCH_ROWS, n, k, threads));
     for (const m of [1, 16]) cases.push(forward(precision, m, 1024, 128, threads));
   }
   for (const [n, k] of LAYERS.slice(0, 4)) {
-    cases.push(backward('dx', BATCH_ROWS, k, n, threads), backward('dw', n, k, BATCH_ROWS, threads));
+    for (const precision of ['f32', 'bf16'] as const) {
+      cases.push(
+        backward('dx', precision, BATCH_ROWS, k, n, threads),
+        backward('dw', precision, n, k, BATCH_ROWS, threads),
+      );
+    }
   }
   return cases;
 }
@@ -41,9 +46,10 @@ interface Factors {
   bias: Float32Array;
 }
 
-/** y = x·wᵀ + bias with packed weights; int8 quantises the rows of x as they come. */
-function forward(precision: 'f32' | 'int8', m: number, n: number, k: number, threads: number): BenchCase {
+/** y = x·wᵀ + bias with packed weights; int8 quantises and bf16 rounds the rows of x as they come. */
+function forward(precision: 'f32' | 'bf16' | 'int8', m: number, n: number, k: number, threads: number): BenchCase {
   const int8 = precision === 'int8';
+  const bf16 = precision === 'bf16';
   const data = once(() => {
     const w = normals(n * k, 2, 1 / Math.sqrt(k));
     return { x: normals(m * k, 1), w, bias: normals(n, 3, 0.1), quantised: int8 ? quantiseRows(w, n, k) : undefined };
@@ -55,7 +61,7 @@ function forward(precision: 'f32' | 'int8', m: number, n: number, k: number, thr
     const b = graph.state('bias', [n]);
     const y = int8
       ? qlinear(input, graph.state('wq', [n, k], 'i8'), graph.state('wscale', [n]), b)
-      : linear(input, graph.state('w', [n, k]), b);
+      : linear(input, graph.state('w', [n, k]), b, { precision });
     graph.output('y', y);
     const weights: [string, Float32Array | Int8Array][] = quantised
       ? [
@@ -73,7 +79,7 @@ function forward(precision: 'f32' | 'int8', m: number, n: number, k: number, thr
     contenders.push(
       nativeContender(graphCase, { role: 'plain', name: 'plain C++', tolerance: 1e-5, threads, isa: 'scalar' }),
     );
-    if (!int8) contenders.push(naiveProduct(data, m, n, k));
+    if (!int8 && !bf16) contenders.push(naiveProduct(data, m, n, k));
   }
   contenders.push(
     int8
@@ -83,7 +89,11 @@ function forward(precision: 'f32' | 'int8', m: number, n: number, k: number, thr
           threads,
           rules: { qlinear: perTensorActivations },
         })
-      : onnxContender(graphCase, { tolerance: 1e-5, threads }),
+      : onnxContender(graphCase, {
+          name: bf16 ? 'ONNX Runtime, float32' : undefined,
+          tolerance: bf16 ? 0.02 : 1e-5,
+          threads,
+        }),
   );
   return {
     suite: 'gemm',
@@ -95,7 +105,8 @@ function forward(precision: 'f32' | 'int8', m: number, n: number, k: number, thr
     contenders,
     expected: () => {
       const { x, w, bias, quantised } = data();
-      return quantised ? quantisedProduct(x, quantised, bias, m, n, k) : product(x, w, bias, m, n, k);
+      if (quantised) return quantisedProduct(x, quantised, bias, m, n, k);
+      return bf16 ? product(x.map(roundBf16), w.map(roundBf16), bias, m, n, k) : product(x, w, bias, m, n, k);
     },
   };
 }
@@ -153,28 +164,35 @@ function naiveProduct(data: () => Factors, m: number, n: number, k: number): Con
 }
 
 /** dx = dy·w, or dw = dyᵀ·x, of a linear layer. */
-function backward(gradient: 'dx' | 'dw', m: number, n: number, k: number, threads: number): BenchCase {
+function backward(
+  gradient: 'dx' | 'dw',
+  precision: 'f32' | 'bf16',
+  m: number,
+  n: number,
+  k: number,
+  threads: number,
+): BenchCase {
   const transA = gradient === 'dw';
   const data = once(() => ({ a: normals(m * k, 1), b: normals(n * k, 2, 1 / Math.sqrt(k)) }));
   const graphCase = (): GraphCase => {
     const { a, b } = data();
     const graph = new Graph();
     const left = graph.input('a', transA ? [k, m] : [m, k]);
-    graph.output('c', matmul(left, graph.state('b', [k, n]), { transA }));
+    graph.output('c', matmul(left, graph.state('b', [k, n]), { transA, precision }));
     return { graph, inputs: { a }, state: new Map([['b', b]]) };
   };
   const contenders = [nativeContender(graphCase, { role: 'fast', name: 'flashbook', tolerance: 1e-5, threads })];
-  if (!transA) contenders.push(onnxContender(graphCase, { tolerance: 1e-5, threads }));
+  if (!transA && precision === 'f32') contenders.push(onnxContender(graphCase, { tolerance: 1e-5, threads }));
   return {
     suite: 'gemm',
-    name: `f32 ${gradient} ${m} × ${n} × ${k}`,
+    name: `${precision} ${gradient} ${m} × ${n} × ${k}`,
     threads,
-    bound: 'f32',
+    bound: precision,
     operations: 2 * m * n * k,
     bytes: 4 * (m * k + n * k + m * n),
     contenders,
     expected: () => {
-      const { a, b } = data();
+      const [a, b] = [data().a, data().b].map((x) => (precision === 'bf16' ? x.map(roundBf16) : x));
       const at = places(CHECKED, m * n, 4);
       const values = Float64Array.from(at, (place) => {
         const [row, column] = [Math.floor(place / n), place % n];
