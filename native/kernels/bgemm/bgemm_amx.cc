@@ -1,7 +1,7 @@
 // Product of bf16 operands for AMX: 32×32 sums in four tile registers, from two tiles of A and two of B for each step of k.
 // bgemm_blocks.h has what is around it.
 //
-// Measured by bench/gemm.mjs, one thread of Granite Rapids (tiles 3881 GFLOP/s, float32 247): operands packed once, M = 100:
+// Measured by `flashbook bench --filter gemm`, one thread of Granite Rapids (tiles 3881 GFLOP/s, float32 247): operands packed once, M = 100:
 // 1060–1520 GFLOP/s, 4.3–6.1 times the float32 peak; 1024³ 1000; M = 6400, N, K 128 … 1024: forward and dx 610–1400, dw 570–830. The
 // larger ones are bound by what a core reads and writes beyond L2 (29 GB/s), in float32.
 #include "kernels/bgemm/bgemm_blocks.h"

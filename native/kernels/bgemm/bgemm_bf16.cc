@@ -1,7 +1,7 @@
 // Product of bf16 operands for AVX512_BF16: a register tile of 14×32 sums, one vdpbf16ps for two products of each of 16 columns.
 // bgemm_blocks.h has what is around it.
 //
-// Measured by bench/gemm.mjs --isa avx512bf16, one thread of Granite Rapids, where vdpbf16ps runs at half the rate of float32
+// Measured by `FLASHBOOK_ISA=avx512bf16 flashbook bench --filter gemm/bf16`, one thread of Granite Rapids, where vdpbf16ps runs at half the rate of float32
 // multiply-adds (124 GFLOP/s): 1024³ 115 GFLOP/s, 93 %. On Zen 4 and 5 it runs at twice their rate.
 #include "kernels/bgemm/bgemm_blocks.h"
 
