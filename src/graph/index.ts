@@ -83,6 +83,7 @@ export { fuseDropout } from './passes/fuse-dropout.js';
 export { fuseLinear } from './passes/fuse-linear.js';
 export { readRowsOnly } from './passes/read-rows-only.js';
 export { type RecomputeOptions, recomputeActivations } from './passes/recompute.js';
+export { storeGeluSlope } from './passes/store-gelu-slope.js';
 export { type CompileOptions, compilePlan, type Pass } from './plan.js';
 export { printGraph } from './print.js';
 export { type Interpretation, type InterpretOptions, interpret } from './reference.js';

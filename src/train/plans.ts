@@ -6,6 +6,7 @@ import {
   Graph,
   readRowsOnly,
   recomputeActivations,
+  storeGeluSlope,
   type Tensor,
 } from '../graph/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
@@ -83,7 +84,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     graph,
     classes: classesOf(logits),
     trained: [...gradients.keys()],
-    compile: () => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout] }),
+    compile: () => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout, storeGeluSlope] }),
   };
 }
 

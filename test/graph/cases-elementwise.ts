@@ -181,6 +181,13 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...elementwiseGradient('relu_grad'),
   ...unary('gelu', gelu, true, { ulps: 4, relativeTo: 0 }),
   ...elementwiseGradient('gelu_grad', { ulps: 6, relativeTo: 0 }),
+  ...RAGGED.map(({ shape, name }) => ({
+    operation: 'gelu_with_slope',
+    name,
+    inputs: [{ shape }],
+    apply: raw('gelu_with_slope'),
+    differentiable: false,
+  })),
   ...unary('leaky_relu', (x) => leakyRelu(x, { slope: 0.01 }), true),
   ...elementwiseGradient('leaky_relu_grad', { attrs: { slope: 0.2 } }),
   ...unary('tanh', tanh, true),
@@ -208,6 +215,7 @@ export const ELEMENTWISE_CASES: readonly OperationCase[] = [
   ...dropPaths(),
   ...fusedDropout('gelu_dropout', 1, 0),
   ...fusedDropout('gelu_dropout_grad', 2, 0),
+  ...fusedDropout('gelu_dropout_with_slope', 1),
   ...fusedDropout('dropout_add', 2),
   ...unary('softmax', softmax, true, { ulps: 32 }),
 ];

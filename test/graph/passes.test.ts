@@ -11,6 +11,7 @@ import {
   interpret,
   layerNorm,
   linear,
+  OPERATIONS,
   printGraph,
   qlinear,
   readRowsOnly,
@@ -18,6 +19,7 @@ import {
   rewriteGraph,
   selectStep,
   softmax,
+  storeGeluSlope,
   sumSquares,
   type Tensor,
   withoutDeadCode,
@@ -154,6 +156,40 @@ describe('fuseDropout', () => {
     const fused = fuseDropout(graph);
     expect(kernels(fused)).toEqual(expected);
     expectEqual(graph, fused);
+  });
+
+  test('keeps the slope of a GELU for its gradient, with and without dropout', () => {
+    for (const p of [0, 0.3]) {
+      const graph = new Graph();
+      const [x, , rng] = inputs(graph);
+      const w = graph.state('w', [6, 6], 'f32', { trainable: true });
+      const activated = gelu(linear(x, w));
+      graph.output('loss', sumSquares(linear(p > 0 ? dropout(activated, rng, { p }) : activated, w)));
+      graph.output('gradient', differentiate(graph, graph.outputs.get('loss')!).get('w')!);
+      const stored = storeGeluSlope(fuseDropout(graph));
+      const names = kernels(stored);
+      expect(names).toContain(p > 0 ? 'gelu_dropout_with_slope' : 'gelu_with_slope');
+      expect(names.filter((name) => /^gelu(_dropout)?(_grad)?$/.test(name))).toEqual([]);
+      const given = contents(graph);
+      const [want, got] = [graph, stored].map((g) => interpret(g, given).outputs);
+      expect(got.loss.data).toEqual(want.loss.data);
+      for (const [i, value] of want.gradient.data.entries()) expect(got.gradient.data[i]).toBeCloseTo(value, 10);
+    }
+  });
+
+  test('leaves a GELU alone whose gradient nobody asks for, or that draws another mask', () => {
+    const graph = new Graph();
+    const [x, r, rng] = inputs(graph);
+    const other = graph.input('other', [4], 'u32');
+    graph.output('y', dropout(gelu(x), rng, { p: 0.5, stream: 1 }));
+    graph.output('z', gelu(r));
+    const grad = (name: string, operands: Tensor[], attrs: Record<string, number>) =>
+      graph.apply(OPERATIONS.get(name)!, operands, attrs)[0];
+    graph.output('dx', grad('gelu_dropout_grad', [r, x, other], { p: 0.5, stream: 1 }));
+    graph.output('dx2', grad('gelu_dropout_grad', [r, x, rng], { p: 0.5, stream: 2 }));
+    graph.output('dx3', grad('gelu_grad', [r, x], {}));
+    const fused = fuseDropout(graph);
+    expect(kernels(storeGeluSlope(fused))).toEqual(kernels(fused));
   });
 
   test('fuses the gradient, which draws the same masks', () => {

@@ -109,6 +109,13 @@ describe('dropout', () => {
             gelu_dropout_grad: then('gelu_grad', step('dropout', [other, rng]), x),
             dropout_add: then('add', step('dropout', [x, rng]), other),
           };
+          const slopes = runStep(
+            { kernel: 'gelu_dropout_with_slope', inputs: [x, rng], outputs: [{ shape: [n] }, { shape: [n] }], attrs },
+            { isa, threads: 2 },
+          );
+          const slope = then('gelu_grad', new Float32Array(n).fill(1), x);
+          expect(sameBits(slopes[0], plain.gelu_dropout), `slope ${isa} p ${p}`).toBe(true);
+          expect(sameBits(slopes[1], then('dropout', slope, rng)), `slope ${isa} p ${p}`).toBe(true);
           const operands = { gelu_dropout: [x], gelu_dropout_grad: [other, x], dropout_add: [x, other] };
           for (const [kernel, inputs] of Object.entries(operands)) {
             const want = plain[kernel as keyof typeof plain];

@@ -116,6 +116,28 @@ describe('elementwise', () => {
     }
   });
 
+  it.each([1, 15, 16, 17, 33, 100_003])('gelu_with_slope has the bits of gelu and gelu_grad, %i elements', (n) => {
+    const data = drawn([n], n).data.slice();
+    for (const [i, value] of [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, -6.5, 6.5].entries()) data[i * 3] = value;
+    const x = f32([n], data);
+    const one = f32([n], new Float32Array(n).fill(1));
+    for (const isa of SETS) {
+      const step = (
+        kernel: string,
+        inputs: (typeof x)[],
+        outputs: { shape: number[]; inPlaceOf?: number }[],
+        threads = 1,
+      ) => runStep({ kernel, inputs, outputs }, { isa, threads });
+      const want = [step('gelu', [x], [{ shape: [n] }])[0], step('gelu_grad', [one, x], [{ shape: [n] }])[0]];
+      for (const inPlaceOf of [undefined, 0]) {
+        const got = step('gelu_with_slope', [x], [{ shape: [n], inPlaceOf }, { shape: [n] }], 2);
+        got.forEach((result, i) => {
+          expect(sameBits(result, want[i]), `${isa} result ${i}`).toBe(true);
+        });
+      }
+    }
+  });
+
   it('gelu_grad is the slope of gelu', () => {
     const points = Float32Array.from({ length: 400 }, (_, i) => -8 + i * 0.04);
     const h = 1e-4;

@@ -1,9 +1,11 @@
-// Steps dropout, gelu_dropout, gelu_dropout_grad, dropout_add, drop_path {p, stream}: kernels/dropout/dropout.h has the formulas.
+// Steps dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add, drop_path {p, stream}:
+// kernels/dropout/dropout.h has the formulas.
 //   dropout, gelu_dropout   x, rng → y. The gradient of dropout is dropout of dy.
+//   gelu_dropout_with_slope x, rng → y, slope
 //   gelu_dropout_grad       dy, x, rng → dx
 //   dropout_add             x, residual, rng → y
 //   drop_path               x (B, …), rng → y: sample b times what dropout makes of element b of (1, …, 1); its own gradient too
-// rng u32 (4) = [seed low, seed high, step, unused]. The result may share memory with any other operand.
+// rng u32 (4) = [seed low, seed high, step, unused]. A result may share memory with any other operand.
 #include "kernels/dropout/dropout.h"
 #include "kernels/elementwise/elementwise.h"
 
@@ -65,6 +67,25 @@ class UnaryDropout final : public DropoutStep {
   Unary kernel_;
   const float* x_;
   float* y_;
+};
+
+class SlopeDropout final : public DropoutStep {
+ public:
+  SlopeDropout(const BindContext& context, const Operand& x, const Operand& rng, const Operand& y, const Operand& slope)
+      : DropoutStep(context, rng, x.elements()), kernel_(dropout_table(context.isa()).gelu_dropout_with_slope),
+        x_(x.as<float>()), y_(y.as<float>()), slope_(slope.as<float>()) {}
+  void run(RunContext& context) override {
+    const DropoutDraw drawn = draw();
+    split_range(context.pool, n_, 64, kPerPiece, [&](int64_t begin, int64_t end) {
+      kernel_(x_ + begin, y_ + begin, slope_ + begin, begin, end - begin, drawn);
+    });
+  }
+  double bytes() const override { return 12.0 * static_cast<double>(n_); }
+
+ private:
+  decltype(DropoutKernels::gelu_dropout_with_slope) kernel_;
+  const float* x_;
+  float *y_, *slope_;
 };
 
 class BinaryDropout final : public DropoutStep {
@@ -146,6 +167,13 @@ std::unique_ptr<Step> bind_drop_path(BindContext& context) {
 }
 std::unique_ptr<Step> bind_dropout(BindContext& context) { return bind_unary(context, kernels(context).dropout); }
 std::unique_ptr<Step> bind_gelu_dropout(BindContext& context) { return bind_unary(context, kernels(context).gelu_dropout); }
+std::unique_ptr<Step> bind_gelu_dropout_with_slope(BindContext& context) {
+  expect_counts(context, 2, 2, 2);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
+  const Operand& rng = expect(context.input(1), DType::u32, {4}, "rng");
+  const Operand& y = expect_same_shape(context.output(0), x, "y");
+  return std::make_unique<SlopeDropout>(context, x, rng, y, expect_same_shape(context.output(1), x, "slope"));
+}
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext& context) {
   return bind_binary(context, kernels(context).gelu_dropout_grad, "dy", "x", "dx");
 }

@@ -1,4 +1,5 @@
-// Steps relu, leaky_relu {slope}, gelu, tanh, sigmoid, their gradients, exp, add, mul, scale, standardize: kernels/elementwise/elementwise.h has the formulas.
+// Steps relu, leaky_relu {slope}, gelu, tanh, sigmoid, their gradients, gelu_with_slope, exp, add, mul, scale, standardize:
+// kernels/elementwise/elementwise.h has the formulas.
 // An output may share its memory with an input of the same shape.
 #include "kernels/elementwise/elementwise.h"
 
@@ -53,6 +54,25 @@ class BinaryStep final : public Step {
   float* y_;
   int64_t n_, per_piece_;
   double flops_each_;
+};
+
+class GeluWithSlope final : public Step {
+ public:
+  GeluWithSlope(const ElementwiseKernels& kernels, const Operand& x, const Operand& y, const Operand& slope)
+      : kernels_(kernels), x_(x.as<float>()), y_(y.as<float>()), slope_(slope.as<float>()), n_(x.elements()) {}
+  void run(RunContext& context) override {
+    split_range(context.pool, n_, 64, kCostly, [this](int64_t begin, int64_t end) {
+      kernels_.gelu_with_slope(x_ + begin, y_ + begin, slope_ + begin, end - begin);
+    });
+  }
+  double flops() const override { return 48.0 * static_cast<double>(n_); }
+  double bytes() const override { return 12.0 * static_cast<double>(n_); }
+
+ private:
+  const ElementwiseKernels& kernels_;
+  const float* x_;
+  float *y_, *slope_;
+  int64_t n_;
 };
 
 class RepeatingStep final : public Step {
@@ -210,6 +230,12 @@ std::unique_ptr<Step> bind_relu_grad(BindContext& context) {
 }
 std::unique_ptr<Step> bind_gelu_grad(BindContext& context) {
   return bind_gradient(context, kernels(context).gelu_grad, "x", kCostly, 26);
+}
+std::unique_ptr<Step> bind_gelu_with_slope(BindContext& context) {
+  expect_counts(context, 1, 1, 2);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
+  const Operand& y = expect_same_shape(context.output(0), x, "y");
+  return std::make_unique<GeluWithSlope>(kernels(context), x, y, expect_same_shape(context.output(1), x, "slope"));
 }
 std::unique_ptr<Step> bind_tanh(BindContext& context) { return bind_unary(context, kernels(context).tanh, kCostly, 25); }
 std::unique_ptr<Step> bind_tanh_grad(BindContext& context) {

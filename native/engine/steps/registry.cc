@@ -26,6 +26,7 @@ std::unique_ptr<Step> bind_dropout(BindContext&);
 std::unique_ptr<Step> bind_dropout_add(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext&);
+std::unique_ptr<Step> bind_gelu_dropout_with_slope(BindContext&);
 
 // elementwise
 std::unique_ptr<Step> bind_add(BindContext&);
@@ -33,6 +34,7 @@ std::unique_ptr<Step> bind_exp(BindContext&);
 std::unique_ptr<Step> bind_log(BindContext&);
 std::unique_ptr<Step> bind_gelu(BindContext&);
 std::unique_ptr<Step> bind_gelu_grad(BindContext&);
+std::unique_ptr<Step> bind_gelu_with_slope(BindContext&);
 std::unique_ptr<Step> bind_leaky_relu(BindContext&);
 std::unique_ptr<Step> bind_leaky_relu_grad(BindContext&);
 std::unique_ptr<Step> bind_mul(BindContext&);
@@ -133,6 +135,7 @@ constexpr Entry kEntries[] = {
     {"dropout_add", bind_dropout_add},
     {"gelu_dropout", bind_gelu_dropout},
     {"gelu_dropout_grad", bind_gelu_dropout_grad},
+    {"gelu_dropout_with_slope", bind_gelu_dropout_with_slope},
 
     // elementwise
     {"add", bind_add},
@@ -140,6 +143,7 @@ constexpr Entry kEntries[] = {
     {"log", bind_log},
     {"gelu", bind_gelu},
     {"gelu_grad", bind_gelu_grad},
+    {"gelu_with_slope", bind_gelu_with_slope},
     {"leaky_relu", bind_leaky_relu},
     {"leaky_relu_grad", bind_leaky_relu_grad},
     {"mul", bind_mul},

@@ -50,6 +50,19 @@ void gelu_dropout(const float* x, float* y, int64_t begin, int64_t n, const Drop
   map_drawn(y, begin, n, draw, [=](int64_t i, auto part, Mask kept) { return drop(gelu(load(x + i, part)), scale, kept); });
 }
 
+void gelu_dropout_with_slope(const float* x, float* y, float* slope, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  if (drops_all(draw)) {
+    dropout(x, y, begin, n, draw);
+    return dropout(x, slope, begin, n, draw);
+  }
+  const VecF scale = set1(draw.scale);
+  map_drawn(y, begin, n, draw, [=](int64_t i, auto part, Mask kept) {
+    const Gelu g = gelu_with_slope(load(x + i, part));
+    store(slope + i, drop(g.slope, scale, kept), part);
+    return drop(g.y, scale, kept);
+  });
+}
+
 void gelu_dropout_grad(const float* dy, const float* x, float* dx, int64_t begin, int64_t n, const DropoutDraw& draw) {
   if (drops_all(draw)) {
     return for_vectors(n, [=](int64_t i, auto part) { store(dx + i, zero() * gelu_slope(load(x + i, part)), part); });
@@ -72,7 +85,7 @@ void dropout_add(const float* x, const float* residual, float* y, int64_t begin,
 
 }  // namespace
 
-const DropoutKernels dropout_kernels = {dropout, gelu_dropout, gelu_dropout_grad, dropout_add};
+const DropoutKernels dropout_kernels = {dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

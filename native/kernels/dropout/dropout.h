@@ -10,6 +10,7 @@
 //
 // Fused, to the bits of the steps one after the other, in one pass over memory:
 //   gelu_dropout        y = dropout(gelu(x))
+//   gelu_dropout_with_slope   that y and slope = dropout(gelu'(x)), so that the gradient is dy·slope: nothing is drawn again
 //   gelu_dropout_grad   dx = dropout(dy)·gelu'(x)
 //   dropout_add         y = dropout(x) + residual
 //
@@ -31,6 +32,7 @@ struct DropoutDraw {
 struct DropoutKernels {
   void (*dropout)(const float* x, float* y, int64_t begin, int64_t n, const DropoutDraw& draw);
   void (*gelu_dropout)(const float* x, float* y, int64_t begin, int64_t n, const DropoutDraw& draw);
+  void (*gelu_dropout_with_slope)(const float* x, float* y, float* slope, int64_t begin, int64_t n, const DropoutDraw& draw);
   void (*gelu_dropout_grad)(const float* dy, const float* x, float* dx, int64_t begin, int64_t n, const DropoutDraw& draw);
   void (*dropout_add)(const float* x, const float* residual, float* y, int64_t begin, int64_t n, const DropoutDraw& draw);
 };

@@ -49,6 +49,14 @@ void gelu_dropout(const float* x, float* y, int64_t begin, int64_t n, const Drop
   });
 }
 
+void gelu_dropout_with_slope(const float* x, float* y, float* slope, int64_t begin, int64_t n, const DropoutDraw& draw) {
+  map_drawn(y, begin, n, draw, [&](int64_t i, bool stays) {
+    const double value = x[i];
+    slope[i] = stays ? static_cast<float>(gelu_slope(value)) * draw.scale : 0.0f;
+    return stays ? static_cast<float>(value * normal_cdf(value)) * draw.scale : 0.0f;
+  });
+}
+
 void gelu_dropout_grad(const float* dy, const float* x, float* dx, int64_t begin, int64_t n, const DropoutDraw& draw) {
   map_drawn(dx, begin, n, draw, [&](int64_t i, bool stays) {
     const float g = stays ? dy[i] * draw.scale : 0.0f;
@@ -60,7 +68,7 @@ void dropout_add(const float* x, const float* residual, float* y, int64_t begin,
   map_drawn(y, begin, n, draw, [&](int64_t i, bool stays) { return (stays ? x[i] * draw.scale : 0.0f) + residual[i]; });
 }
 
-const DropoutKernels reference = {dropout, gelu_dropout, gelu_dropout_grad, dropout_add};
+const DropoutKernels reference = {dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add};
 
 }  // namespace
 

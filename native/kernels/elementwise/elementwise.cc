@@ -60,6 +60,14 @@ void gelu_grad(const float* dy, const float* x, float* dx, int64_t n) {
   map(dy, x, dx, n, [](VecF g, VecF v) { return g * gelu_slope(v); });
 }
 
+void gelu_with_slope(const float* x, float* y, float* slope, int64_t n) {
+  for_vectors(n, [=](int64_t i, auto part) {
+    const Gelu g = gelu_with_slope(load(x + i, part));
+    store(y + i, g.y, part);
+    store(slope + i, g.slope, part);
+  });
+}
+
 void add(const float* a, const float* b, float* y, int64_t n, int64_t period) {
   map_repeated(a, b, y, n, period, [](VecF u, VecF v) { return u + v; });
 }
@@ -120,7 +128,7 @@ void exp(const float* x, float* y, int64_t n) {
 
 }  // namespace
 
-const ElementwiseKernels elementwise_kernels = {relu,       relu_grad, gelu,      gelu_grad,       add,
+const ElementwiseKernels elementwise_kernels = {relu,       relu_grad, gelu,      gelu_grad, gelu_with_slope,       add,
                                                 mul,        scale,     standardize, leaky_relu,    leaky_relu_grad,
                                                 tanh,       tanh_grad, sigmoid,   sigmoid_grad,    exp};
 

@@ -4,6 +4,7 @@
 //   relu_grad       dx = y > 0 ? dy : 0
 //   gelu            y = x·Φ(x), exact (Hendrycks & Gimpel 2016, arXiv:1606.08415)     error ≤ 2e-7·|x|
 //   gelu_grad       dx = dy·(Φ(x) + x·φ(x))                                           error ≤ 3e-7·|dy|
+//   gelu_with_slope y = gelu(x), slope = Φ(x) + x·φ(x): gelu_grad is then dy·slope  the two, to the bit
 //   leaky_relu      y = x > 0 ? x : slope·x                NaN stays;  leaky_relu_grad  dx = y > 0 ? dy : slope·dy
 //   tanh            error ≤ 2 ulp;                         tanh_grad        dx = dy·(1 − y²)
 //   sigmoid         y = 1/(1 + e⁻ˣ), error ≤ 3 ulp;        sigmoid_grad     dx = dy·(y·(1 − y))
@@ -34,6 +35,7 @@ struct ElementwiseKernels {
   void (*relu_grad)(const float* dy, const float* y, float* dx, int64_t n);
   void (*gelu)(const float* x, float* y, int64_t n);
   void (*gelu_grad)(const float* dy, const float* x, float* dx, int64_t n);
+  void (*gelu_with_slope)(const float* x, float* y, float* slope, int64_t n);
   void (*add)(const float* a, const float* b, float* y, int64_t n, int64_t period);
   void (*mul)(const float* a, const float* b, float* y, int64_t n, int64_t period);
   void (*scale)(const float* x, float factor, float* y, int64_t n);

@@ -30,6 +30,14 @@ void gelu_grad(const float* dy, const float* x, float* dx, int64_t n) {
   }
 }
 
+void gelu_with_slope(const float* x, float* y, float* slope, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double value = x[i], cdf = normal_cdf(value);
+    y[i] = static_cast<float>(value * cdf);
+    slope[i] = static_cast<float>(cdf + value * normal_density(value));
+  }
+}
+
 void add(const float* a, const float* b, float* y, int64_t n, int64_t period) {
   for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i % period];
 }
@@ -78,8 +86,9 @@ void exp(const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::exp(static_cast<double>(x[i])));
 }
 
-const ElementwiseKernels reference = {relu,       relu_grad,       gelu, gelu_grad, add,     mul,          scale, standardize,
-                                      leaky_relu, leaky_relu_grad, tanh, tanh_grad, sigmoid, sigmoid_grad, exp};
+const ElementwiseKernels reference = {
+    relu, relu_grad,   gelu,       gelu_grad,       gelu_with_slope, add,     mul,
+    scale, standardize, leaky_relu, leaky_relu_grad, tanh,            tanh_grad, sigmoid, sigmoid_grad, exp};
 
 }  // namespace
 

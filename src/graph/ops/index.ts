@@ -22,7 +22,9 @@ import { expOperation } from './exp.js';
 import { geluOperation } from './gelu.js';
 import { geluDropoutOperation } from './gelu-dropout.js';
 import { geluDropoutGradOperation } from './gelu-dropout-grad.js';
+import { geluDropoutWithSlopeOperation } from './gelu-dropout-with-slope.js';
 import { geluGradOperation } from './gelu-grad.js';
+import { geluWithSlopeOperation } from './gelu-with-slope.js';
 import { huberOperation } from './huber.js';
 import { huberGradOperation } from './huber-grad.js';
 import { layerNormOperation } from './layer-norm.js';
@@ -80,6 +82,7 @@ const ALL = [
   reluGradOperation,
   geluOperation,
   geluGradOperation,
+  geluWithSlopeOperation,
   layerNormOperation,
   layerNormGradOperation,
   attentionOperation,
@@ -89,6 +92,7 @@ const ALL = [
   dropoutAddOperation,
   geluDropoutOperation,
   geluDropoutGradOperation,
+  geluDropoutWithSlopeOperation,
   selectStepOperation,
   selectStepGradOperation,
   concatOperation,
