@@ -14,8 +14,8 @@ export interface ProfileOptions {
   what?: 'predict' | 'train';
   /** The artefact to predict with: a path or its bytes. Default: the price predictor with random weights. */
   artefact?: string | Uint8Array;
-  /** Of the price predictor with random weights. Default 'f32'. */
-  precision?: 'f32' | 'int8';
+  /** Of the price predictor with random weights; in training not 'int8'. Default 'f32'. */
+  precision?: 'f32' | 'bf16' | 'int8';
   /** Windows of one run; of an artefact, one of the sizes that it has plans for. Default 1, in training 64. */
   batch?: number;
   threads?: number;
@@ -105,7 +105,7 @@ export async function profile(options: ProfileOptions = {}): Promise<Profile> {
 
 async function prediction(options: ProfileOptions, batch: number, threads: number): Promise<Subject> {
   const { artefact, isa, precision = 'f32' } = options;
-  oneOf('precision', precision, ['f32', 'int8']);
+  oneOf('precision', precision, ['f32', 'bf16', 'int8']);
   const source = artefact ?? (await buildArtefact({ ...randomPredictor(precision), batches: [batch] }));
   const predictor = (await loadPredictor(source, {
     backend: 'native',
@@ -126,10 +126,12 @@ async function prediction(options: ProfileOptions, batch: number, threads: numbe
   };
 }
 
-function training({ isa, dropout = 0.1 }: ProfileOptions, batch: number, threads: number): Subject {
-  const step = trainingStep({ batch, dropout, threads, ...(isa && { isa }) });
+function training(options: ProfileOptions, batch: number, threads: number): Subject {
+  const { isa, dropout = 0.1 } = options;
+  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'bf16']);
+  const step = trainingStep({ batch, dropout, threads, precision, ...(isa && { isa }) });
   return {
-    name: `training step, PricePredictor, f32, dropout ${dropout}`,
+    name: `training step, PricePredictor, ${precision}, dropout ${dropout}`,
     plans: step.plans,
     isa: step.plans[0].isa,
     run: async () => {

@@ -1,4 +1,4 @@
-import { constants, stateSpecs } from '../graph/index.js';
+import { constants, type Precision, stateSpecs } from '../graph/index.js';
 import { PricePredictor } from '../models/index.js';
 import { cpu, type Isa, type Plan, setThreads } from '../native/index.js';
 import { initialise } from '../nn/index.js';
@@ -12,6 +12,7 @@ export interface TrainingStepOptions {
   features?: number;
   dropout: number;
   threads: number;
+  precision?: Precision;
   isa?: Isa;
 }
 
@@ -26,13 +27,13 @@ export interface TrainingStep {
 }
 
 export function trainingStep(options: TrainingStepOptions): TrainingStep {
-  const { batch, steps = 100, features = 80, dropout, threads, isa } = options;
+  const { batch, steps = 100, features = 80, dropout, threads, isa, precision } = options;
   setThreads(threads);
   const model = new PricePredictor({ features, steps, dropout });
   const gradients = gradientGraph(
     model,
     { batch, steps, columns: features },
-    { labelSmoothing: 0.1, horizonWeights: [1, 1, 1] },
+    { labelSmoothing: 0.1, horizonWeights: [1, 1, 1], precision },
   );
   const optimizer = adamW();
   const parameters = model.parameters();

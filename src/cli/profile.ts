@@ -6,7 +6,7 @@ import { terminal } from './terminal.js';
 
 interface ProfileArguments {
   train?: boolean;
-  precision?: 'f32' | 'int8';
+  precision?: 'f32' | 'bf16' | 'int8';
   batch?: number;
   threads?: number;
   isa?: string;
@@ -22,7 +22,9 @@ export function profileCommand(): Command {
     )
     .argument('[file]', 'a .fbk file; without it the price predictor with random weights')
     .option('--train', 'the gradients and the update of a training step instead of a prediction')
-    .addOption(new Option('--precision <p>', 'of the price predictor with random weights').choices(['f32', 'int8']))
+    .addOption(
+      new Option('--precision <p>', 'of the price predictor with random weights').choices(['f32', 'bf16', 'int8']),
+    )
     .option('--batch <n>', 'windows of one run (default: 1, in training 64)', wholeNumber)
     .option('--threads <n>', 'threads (default: all)', wholeNumber)
     .option('--isa <set>', 'forces an instruction set')

@@ -60,6 +60,7 @@ export function runCommand(): Command {
     .option('--ema <decay>', 'keep a moving average of the weights', decimalNumber)
     .option('--swa <share>', 'keep the mean of the weights after this share of the steps', decimalNumber)
     .option('--accumulate <n>', 'batches whose gradients make one step', wholeNumber)
+    .addOption(new Option('--precision <type>', 'of the matrix products in training').choices(['f32', 'bf16']))
     .option('--recompute <n>', 'segments of activations computed again instead of kept', wholeNumber)
     .option('--drop-path <p>', 'stochastic depth of the last layer', decimalNumber)
     .option('--mixup <alpha>', 'mix windows and their labels', decimalNumber)

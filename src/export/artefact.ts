@@ -4,6 +4,7 @@ import { FlashbookError, invalid } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
 import { checkOptions, finite, integer, oneOf } from '../core/options.js';
 import {
+  autocast,
   compilePlan,
   concat,
   constants,
@@ -46,8 +47,8 @@ export interface ArtefactOptions {
   horizons: readonly number[];
   classes: readonly string[];
   card: ModelCard;
-  /** Default 'f32'. 'int8': dynamic int8 linears, see `quantiseLinear`. */
-  precision?: 'f32' | 'int8';
+  /** Default 'f32'. 'bf16': products of operands rounded to bf16, see `autocast`. 'int8': dynamic int8 linears, see `quantiseLinear`. */
+  precision?: Manifest['precision'];
   /** For precision 'int8'. */
   quantise?: QuantiseOptions;
   /** Raw feature windows (n, steps, features) that are stored with their logits and predicted again at each load: 1 or 2. */
@@ -77,9 +78,9 @@ const OPTIONS = [
  *
  * int8: backends add float32 sums in different orders. Where that moves an activation across a rounding boundary, its int8
  * value and all that follows change, by about as much as quantising itself changes the logits: three windows in four agree
- * to 1e-6, the others differ by up to some hundredths.
+ * to 1e-6, the others differ by up to some hundredths. bf16 rounds likewise, and its ONNX form is float32.
  */
-function goldenTolerance(precision: 'f32' | 'int8', logits: ArrayLike<number>): Manifest['golden']['tolerance'] {
+function goldenTolerance(precision: Manifest['precision'], logits: ArrayLike<number>): Manifest['golden']['tolerance'] {
   const tolerance = precision === 'f32' ? 1e-4 : 5e-2 * Math.max(1, ...Array.from(logits, Math.abs));
   return { native: tolerance, onnx: tolerance };
 }
@@ -144,7 +145,8 @@ export function inferenceGraph(
   checkHeads(logits, batch, options);
   traced.output('logits', concat(logits));
 
-  const graph = passes.reduce<Graph>((before, pass) => pass(before), traced);
+  const casts = precision === 'bf16' ? [autocast] : [];
+  const graph = [...passes, ...casts].reduce<Graph>((before, pass) => pass(before), traced);
   const state = new Map<string, TypedArray>([
     ...constants(graph),
     ...parameters,
@@ -158,7 +160,7 @@ export function inferenceGraph(
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {
   const { model, featureSet, featureNames, label, horizons, classes, card } = options;
-  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'int8']);
+  const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'bf16', 'int8']);
   const batches = [...new Set(options.batches ?? [1, 8, 32])].sort((a, b) => a - b);
   for (const batch of batches) integer('batches', batch, 1, 4096);
   return {

@@ -27,7 +27,7 @@ export type ModelCard = z.infer<typeof ModelCard>;
 export const Manifest = z.object({
   /** The flashbook version that wrote it. */
   producer: z.string(),
-  precision: z.enum(['f32', 'int8']),
+  precision: z.enum(['f32', 'bf16', 'int8']),
   model: z.object({
     kind: z.string(),
     options: jsonObject,

@@ -79,6 +79,7 @@ export { updateAdam } from './ops/update-adam.js';
 export { updateLamb } from './ops/update-lamb.js';
 export { updateSgd } from './ops/update-sgd.js';
 export { weightNorm } from './ops/weight-norm.js';
+export { autocast } from './passes/autocast.js';
 export { fuseDropout } from './passes/fuse-dropout.js';
 export { fuseLinear } from './passes/fuse-linear.js';
 export { readRowsOnly } from './passes/read-rows-only.js';

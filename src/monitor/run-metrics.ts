@@ -45,7 +45,7 @@ export interface PredictorMetrics {
   /** For people: 'native float32', 'native INT8', 'ONNX Runtime float32' … */
   name: string;
   backend: 'native' | 'onnx';
-  precision: 'f32' | 'int8';
+  precision: 'f32' | 'bf16' | 'int8';
   file: string;
   bytes: number;
   /** One prediction at batch 1, synchronous; for ONNX Runtime the time inside its session, without messaging. */

@@ -75,6 +75,8 @@ export const runConfigSchema = z.strictObject({
   cycles: count(1, 1000).default(4),
   /** Batches whose gradients make one step. */
   accumulate: count(1, 4096).default(1),
+  /** 'bf16': matrix products round their operands to bf16. */
+  precision: z.enum(['f32', 'bf16']).default('f32'),
   /** Segments of the forward pass that are computed again in the backward pass; 0: keep all activations. */
   recompute: count(0, 64).default(0),
   /** Stochastic depth of the last layer. */

@@ -28,6 +28,7 @@ export async function trainStage(
     schedule: scheduleOf(config),
     optimizer: optimizerOf(config),
     accumulate: config.accumulate,
+    precision: config.precision,
     recompute: config.recompute === 0 ? false : config.recompute,
     augment: config.augment.map((name) => AUGMENTATION[name]()),
     mixup: config.mixup,

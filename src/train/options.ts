@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { FlashbookError, invalid } from '../core/errors.js';
-import { checkOptions, finite, integer } from '../core/options.js';
+import { checkOptions, finite, integer, oneOf } from '../core/options.js';
 import type { Augmentation } from '../data/index.js';
+import type { Precision } from '../graph/index.js';
 import { type Device, type DeviceName, resolveDevice } from '../native/index.js';
 import { adamW, clippedByValue, type Optimizer, type Schedule, warmupCosine } from '../optim/index.js';
 import type { TrainCallback } from './callbacks.js';
@@ -43,6 +44,11 @@ export interface TrainOptions {
   clipValue?: number;
   /** Batches whose gradients make one step, as if they were one batch. */
   accumulate?: number;
+  /**
+   * 'bf16': matrix products round their operands to bf16 (see `autocast`); weights, sums, the optimiser and the logits stay float32.
+   * Evaluations too. Default 'f32'.
+   */
+  precision?: Precision;
   /**
    * Compute activations again in the backward pass instead of keeping them all: less memory, more time, the same bits. `true`, or
    * into how many segments the forward pass is cut.
@@ -115,6 +121,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'optimizer',
   'clipValue',
   'accumulate',
+  'precision',
   'recompute',
   'augment',
   'mixup',
@@ -153,6 +160,7 @@ export interface ResolvedOptions {
   schedule: Schedule;
   optimizer: Optimizer;
   accumulate: number;
+  precision: Precision;
   recompute: boolean | number;
   augment: readonly Augmentation[];
   mixup: number;
@@ -231,6 +239,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
       options.clipValue,
     ),
     accumulate,
+    precision: oneOf('precision', options.precision ?? 'f32', ['f32', 'bf16']),
     recompute:
       typeof options.recompute === 'number' ? integer('recompute', options.recompute, 1) : (options.recompute ?? false),
     augment: options.augment ?? [],
@@ -293,9 +302,11 @@ function checkWindows(name: string, windows: Windows): void {
 
 /** The options that change batches or the loss, where they do: without them a configuration is as it was before they existed. */
 function changed(options: ResolvedOptions): Configuration {
-  const { accumulate, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights, curriculum } = options;
+  const { accumulate, precision, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights, curriculum } =
+    options;
   return {
     ...(accumulate > 1 ? { accumulate } : {}),
+    ...(precision === 'f32' ? {} : { precision }),
     ...(augment.length > 0 ? { augment: Object.fromEntries(augment.map(({ config }, i) => [String(i), config])) } : {}),
     ...(mixup > 0 ? { mixup } : {}),
     ...(cutmix > 0 ? { cutmix } : {}),

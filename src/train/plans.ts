@@ -1,14 +1,18 @@
 import {
+  autocast,
   compilePlan,
   differentiate,
   fuseDropout,
   fuseLinear,
   Graph,
+  type Pass,
+  type Precision,
   readRowsOnly,
   recomputeActivations,
   storeGeluSlope,
   type Tensor,
 } from '../graph/index.js';
+import type { Device } from '../native/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
 import { gradientName } from '../optim/index.js';
 import { type HorizonLossOptions, horizonLoss } from './losses.js';
@@ -30,11 +34,13 @@ export interface ModelGraph {
   classes: number[];
   /** Names of the parameters that the loss depends on; none in an evaluation. */
   trained: string[];
-  /** The plan, with the passes that are right for it. */
-  compile(): PlanSpec;
+  /** The plan, with the passes that are right for it and for the device, by default the processor. */
+  compile(device?: Pick<Device, 'name'>): PlanSpec;
 }
 
 export interface GradientOptions extends HorizonLossOptions {
+  /** 'bf16': see `autocast`. Default 'f32'. */
+  precision?: Precision;
   /** Gradients of so many batches make one step: each counts as this part of one. Default 1. */
   accumulate?: number;
   /** The horizons' weights are multiplied by inputs `weight.<h>`, read at every run. */
@@ -58,6 +64,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
   const { accumulate = 1, add = false, softTargets = false, recompute = false, inputWeights = false } = options;
+  const { precision = 'f32' } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
@@ -67,7 +74,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const rng = traced.input('rng', [4], 'u32');
   outputLogits(traced, model.forward(x, { rng }));
 
-  const graph = readRowsOnly(traced, { throughDropout: true });
+  const graph = cast(readRowsOnly(traced, { throughDropout: true }), precision);
   const logits = [...graph.outputs.values()];
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
   const weightInputs = inputWeights ? logits.map((_, h) => graph.inputs.get(`weight.${h}`)!) : undefined;
@@ -84,21 +91,35 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     graph,
     classes: classesOf(logits),
     trained: [...gradients.keys()],
-    compile: () => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout, storeGeluSlope] }),
+    compile: (device) => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout, ...forProcessor(device)] }),
   };
 }
 
 /** The graph of an evaluation: input x (B, T, F), outputs logits.0 … (B, classes). */
-export function evaluationGraph(model: TrainableModel, { batch, steps, columns }: BatchShape): ModelGraph {
-  const graph = new Graph();
-  const logits = model.forward(graph.input('x', [batch, steps, columns]));
-  outputLogits(graph, logits);
+export function evaluationGraph(
+  model: TrainableModel,
+  { batch, steps, columns }: BatchShape,
+  { precision = 'f32' }: { precision?: Precision } = {},
+): ModelGraph {
+  const traced = new Graph();
+  outputLogits(traced, model.forward(traced.input('x', [batch, steps, columns])));
+  const graph = cast(traced, precision);
+  const logits = [...graph.outputs.values()];
   return {
     graph,
     classes: classesOf(logits),
     trained: [],
     compile: () => compilePlan(graph, { passes: [readRowsOnly, fuseLinear] }),
   };
+}
+
+/** A device of many cores computes GELU's slope again faster than it reads it. */
+function forProcessor(device: Pick<Device, 'name'> | undefined): Pass[] {
+  return device?.name.startsWith('cuda') ? [] : [storeGeluSlope];
+}
+
+function cast(graph: Graph, precision: Precision): Graph {
+  return precision === 'bf16' ? autocast(graph) : graph;
 }
 
 function outputLogits(graph: Graph, logits: readonly Tensor[]): void {

@@ -129,7 +129,7 @@ class TrainingRun {
     const training = gradientGraph(model, shape, { ...options, softTargets, inputWeights });
     const adding =
       accumulate > 1 ? gradientGraph(model, shape, { ...options, softTargets, inputWeights, add: true }) : training;
-    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) });
+    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) }, options);
     this.#configuration = configurationOf(model, options);
 
     // A horizon of weight 0 leaves its head without gradients.
@@ -147,8 +147,8 @@ class TrainingRun {
     fillConstants(this.#state, graphs);
     fillParameters(this.#state, this.#parameters, initialWeights(model, options));
 
-    const first = own(device.createPlan(training.compile(), this.#state));
-    this.#gradients = [first, accumulate > 1 ? own(device.createPlan(adding.compile(), this.#state)) : first];
+    const first = own(device.createPlan(training.compile(device), this.#state));
+    this.#gradients = [first, accumulate > 1 ? own(device.createPlan(adding.compile(device), this.#state)) : first];
     this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
     this.#evaluated =
       this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));

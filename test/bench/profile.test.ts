@@ -32,6 +32,11 @@ describe('profile', () => {
     expect([...kernels].some((kernel) => /adam/.test(kernel))).toBe(true);
   });
 
+  it('times a training step in bf16', async () => {
+    const { steps } = await profile({ what: 'train', precision: 'bf16', batch: 2, threads: 1, repeats: 1 });
+    expect(new Set(steps.map(({ bound }) => bound))).toEqual(new Set(['f32', 'bf16']));
+  });
+
   it('runs with the instruction set that is asked for', async () => {
     expect((await profile({ isa: 'scalar', threads: 1, repeats: 1 })).isa).toBe('scalar');
   });

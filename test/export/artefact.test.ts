@@ -30,7 +30,7 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 const BACKENDS = nativeAvailable() ? (['native', 'onnx'] as const) : (['onnx'] as const);
 
-describe.each(['f32', 'int8'] as const)('a small model in %s', (precision) => {
+describe.each(['f32', 'bf16', 'int8'] as const)('a small model in %s', (precision) => {
   const options = artefactOptions(SMALL, { precision, golden: rawWindows(2, 12, 5, 9) });
   const windows = rawWindows(50, 12, 5, 4);
   let bytes: Uint8Array;
@@ -166,7 +166,7 @@ describe('buildArtefact refuses', () => {
   const without = (name: string) => new Map([...options.parameters].filter(([key]) => key !== name));
   const cases: [string, Partial<ArtefactOptions> & Record<string, unknown>, string, RegExp][] = [
     ['a misspelt option', { precison: 'int8' }, 'OPTION', /did you mean 'precision'/],
-    ['an unknown precision', { precision: 'int4' as 'int8' }, 'OPTION', /one of 'f32', 'int8' for precision/],
+    ['an unknown precision', { precision: 'int4' as 'int8' }, 'OPTION', /one of 'f32', 'bf16', 'int8' for precision/],
     ['a missing parameter', { parameters: without('norm.weight') }, 'SHAPE', /parameter 'norm.weight' is missing/],
     [
       'a foreign parameter',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   attention,
+  autocast,
   differentiate,
   dropout,
   fuseDropout,
@@ -99,6 +100,60 @@ describe('fuseLinear', () => {
     const fused = fuseLinear(graph);
     expect(kernels(fused).filter((name) => name === 'relu')).toEqual([]);
     expectEqual(graph, fused);
+  });
+});
+
+describe('autocast', () => {
+  const precisions = (graph: Graph) =>
+    graph.nodes
+      .filter(({ operation }) => ['linear', 'matmul', 'attention'].includes(operation.name))
+      .map(({ operation, attrs }) => `${operation.name} ${attrs.precision ?? 'f32'}`);
+  const model = () => {
+    const graph = new Graph();
+    const weight = (name: string, n: number, k: number) => graph.state(name, [n, k], 'f32', { trainable: true });
+    const x = graph.input('x', [2, 3, 8]);
+    const o = attention(linear(x, weight('qkv', 24, 8)), { heads: 2 });
+    const hidden = relu(
+      linear(layerNorm(x.add(o), graph.state('gamma', [8]), graph.state('beta', [8])), weight('hidden', 8, 8)),
+    );
+    graph.output('a', linear(hidden, weight('a', 3, 8)));
+    graph.output('b', softmax(linear(hidden, weight('b', 3, 8))));
+    return graph;
+  };
+
+  test('rounds all products but the last before each result', () => {
+    const graph = model();
+    expect(precisions(autocast(graph))).toEqual([
+      'linear bf16',
+      'attention bf16',
+      'linear bf16',
+      'linear f32',
+      'linear f32',
+    ]);
+    expect(precisions(graph).every((product) => product.endsWith('f32'))).toBe(true);
+  });
+
+  test('leaves an explicit precision, and what is left changes by no more than bf16 rounds', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [4, 6]);
+    const [w1, w2] = [graph.state('w1', [6, 6]), graph.state('w2', [6, 6])];
+    graph.output('y', linear(linear(linear(x, w1, undefined, { precision: 'f32' }), w1), w2));
+    const cast = autocast(graph);
+    expect(precisions(cast)).toHaveLength(3);
+    const given = contents(graph);
+    const [want, got] = [graph, cast].map((g) => interpret(g, given).outputs.y.data);
+    const size = Math.max(...want.map(Math.abs));
+    expect(got).not.toEqual(want);
+    for (const [i, value] of want.entries()) expect(Math.abs(got[i] - value)).toBeLessThan(0.03 * size);
+  });
+
+  test("the gradient's products have the precision of those that they belong to", () => {
+    const graph = autocast(model());
+    const loss = sumSquares(graph.outputs.get('a')!);
+    graph.output('loss', loss);
+    const gradients = differentiate(graph, loss);
+    const matmuls = (name: string) => gradients.get(name)!.node.attrs.precision ?? 'f32';
+    expect([matmuls('qkv'), matmuls('hidden'), matmuls('a')]).toEqual(['bf16', 'bf16', 'f32']);
   });
 });
 

@@ -27,6 +27,7 @@ describe('options of training', () => {
     [{ maxValidationWindows: 0 }, /maxValidationWindows/],
     [{ checkpointEverySteps: 1.5 }, /checkpointEverySteps/],
     [{ checkpointEverySeconds: -1 }, /checkpointEverySeconds/],
+    [{ precision: 'float16' as 'bf16' }, /one of 'f32', 'bf16' for precision/],
     [{ resume: true }, /checkpoint/],
     [{ train: undefined }, /train/],
     [

@@ -55,6 +55,22 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     expect(history.evaluations.at(-1)!.loss).toBeLessThan(0.02);
   });
 
+  test('learns in bf16 too: other bits, near those of float32 at first, the same again', async () => {
+    const one = learnableWindows(8, 3);
+    const run = (precision: 'f32' | 'bf16') =>
+      train(smallModel({ dModel: 32, dropout: 0 }), {
+        ...shortRun({ device, precision, train: one, validation: one, steps: 80, labelSmoothing: 0, weightDecay: 0 }),
+        evaluateEvery: 80,
+        learningRate: 0.02,
+      });
+    const [rounded, again, plain] = [await run('bf16'), await run('bf16'), await run('f32')];
+    expect(bitsOf(again.parameters)).toBe(bitsOf(rounded.parameters));
+    const [first, last] = [rounded.history.steps[0].loss, rounded.history.steps.at(-1)!.loss];
+    expect(first).not.toBe(plain.history.steps[0].loss);
+    expect(Math.abs(first - plain.history.steps[0].loss)).toBeLessThan(0.02);
+    expect(last).toBeLessThan(0.2 * first);
+  });
+
   test('history has every step and the evaluations that were asked for, the last step included', async () => {
     const { history, steps, reason } = await train(smallModel(), shortRun({ device }));
     expect([steps, reason]).toEqual([15, 'steps']);

@@ -28,7 +28,7 @@ export function predictorCases({ threads }: SuiteOptions): BenchCase[] {
 
 /** The price predictor with random weights: what a benchmark or a profile runs where no artefact is given. */
 export function randomPredictor(
-  precision: 'f32' | 'int8',
+  precision: 'f32' | 'bf16' | 'int8',
   size: {
     features?: number;
     steps?: number;
