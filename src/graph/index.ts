@@ -82,6 +82,7 @@ export { weightNorm } from './ops/weight-norm.js';
 export { autocast } from './passes/autocast.js';
 export { fuseDropout } from './passes/fuse-dropout.js';
 export { fuseLinear } from './passes/fuse-linear.js';
+export { fuseMatmul } from './passes/fuse-matmul.js';
 export { readRowsOnly } from './passes/read-rows-only.js';
 export { type RecomputeOptions, recomputeActivations } from './passes/recompute.js';
 export { storeGeluSlope } from './passes/store-gelu-slope.js';

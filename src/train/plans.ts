@@ -4,6 +4,7 @@ import {
   differentiate,
   fuseDropout,
   fuseLinear,
+  fuseMatmul,
   Graph,
   type Pass,
   type Precision,
@@ -113,9 +114,9 @@ export function evaluationGraph(
   };
 }
 
-/** A device of many cores computes GELU's slope again faster than it reads it. */
+/** Passes whose operations only the processor has; a device of many cores computes GELU's slope again faster than it reads it. */
 function forProcessor(device: Pick<Device, 'name'> | undefined): Pass[] {
-  return device?.name.startsWith('cuda') ? [] : [storeGeluSlope];
+  return device?.name.startsWith('cuda') ? [] : [storeGeluSlope, fuseMatmul];
 }
 
 function cast(graph: Graph, precision: Precision): Graph {

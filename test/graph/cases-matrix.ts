@@ -1,5 +1,6 @@
 /** Rows of the operations that multiply matrices. */
 import { attention, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
+import { matmulOperation } from '../../src/graph/ops/matmul.js';
 import { type OperationCase, raw, size } from './case.js';
 import type { Fill } from './values.js';
 
@@ -144,6 +145,26 @@ function matmuls(): OperationCase[] {
   );
 }
 
+function matmulEpilogues(): OperationCase[] {
+  return [true, false].flatMap((factor) =>
+    (['f32', 'bf16'] as const).map(
+      (precision): OperationCase => ({
+        operation: 'matmul',
+        name: `${factor ? 'factor and ' : ''}residual ${precision}`,
+        inputs: [{ shape: [2, 5, 7] }, { shape: [7, 9] }, { shape: [2, 5, 9] }, { shape: [2, 5, 9] }],
+        apply: ([a, b, f, r]) =>
+          a.graph.apply(matmulOperation, [a, b, factor ? f : undefined, r], {
+            transA: false,
+            transB: false,
+            ...(precision === 'bf16' && { precision }),
+          }),
+        wrt: factor ? [0, 1, 2, 3] : [0, 1, 3],
+        differentiable: precision === 'f32',
+      }),
+    ),
+  );
+}
+
 function attentions(): OperationCase[] {
   const rows: OperationCase[] = [];
   const sizes = [
@@ -224,4 +245,10 @@ function attentions(): OperationCase[] {
   return rows;
 }
 
-export const MATRIX_CASES: readonly OperationCase[] = [...linears(), ...qlinears(), ...matmuls(), ...attentions()];
+export const MATRIX_CASES: readonly OperationCase[] = [
+  ...linears(),
+  ...qlinears(),
+  ...matmuls(),
+  ...matmulEpilogues(),
+  ...attentions(),
+];

@@ -6,12 +6,14 @@ import {
   dropout,
   fuseDropout,
   fuseLinear,
+  fuseMatmul,
   Graph,
   gelu,
   graphStatistics,
   interpret,
   layerNorm,
   linear,
+  matmul,
   OPERATIONS,
   printGraph,
   qlinear,
@@ -154,6 +156,30 @@ describe('autocast', () => {
     const gradients = differentiate(graph, loss);
     const matmuls = (name: string) => gradients.get(name)!.node.attrs.precision ?? 'f32';
     expect([matmuls('qkv'), matmuls('hidden'), matmuls('a')]).toEqual(['bf16', 'bf16', 'f32']);
+  });
+});
+
+describe('fuseMatmul', () => {
+  test.each([
+    ['a factor', ['matmul'], (y: Tensor, x: Tensor) => x.mul(y)],
+    ['a residual', ['matmul'], (y: Tensor, x: Tensor) => y.add(x)],
+    ['a factor, then a residual', ['matmul'], (y: Tensor, x: Tensor) => x.add(y.mul(x))],
+    ['no factor after a residual', ['matmul', 'mul'], (y: Tensor, x: Tensor) => y.add(x).mul(x)],
+    ['one factor of two', ['matmul', 'mul'], (y: Tensor, x: Tensor) => y.mul(x).mul(x)],
+    ['one residual of two', ['matmul', 'add'], (y: Tensor, x: Tensor) => y.add(x).add(x)],
+    ['nothing that has another reader', ['matmul', 'mul', 'add'], (y: Tensor, x: Tensor) => y.mul(x).add(y)],
+    ['nothing that is a result itself', ['matmul', 'mul'], (y: Tensor, x: Tensor) => [y, y.mul(x)]],
+    ['no square', ['matmul', 'mul'], (y: Tensor) => y.mul(y)],
+    ['no repeated operand', ['matmul', 'mul'], (y: Tensor, _: Tensor, g: Graph) => y.mul(g.state('b', [6]))],
+  ])('fuses %s', (_, expected, build) => {
+    const graph = new Graph();
+    const x = graph.input('x', [4, 6]);
+    const y = matmul(x, graph.state('w', [6, 6]));
+    const built = (build as (y: Tensor, x: Tensor, graph: Graph) => Tensor | Tensor[])(y, x, graph);
+    for (const [i, result] of [built].flat().entries()) graph.output(`y${i}`, result);
+    const fused = fuseMatmul(graph);
+    expect(kernels(fused)).toEqual(expected);
+    expectEqual(graph, fused);
   });
 });
 

@@ -124,6 +124,34 @@ describe.each(SETS_AND_PRECISIONS)('matmul on $isa in $precision', ({ isa, preci
   );
 });
 
+describe.each(SETS_AND_PRECISIONS)('matmul with factor and residual on $isa in $precision', ({ isa, precision }) => {
+  it.each(CASES)('has the bits of mul and add afterwards: transA $transA, transB $transB', ({ transA, transB }) => {
+    for (const [m, n, k] of [
+      [1, 1, 1],
+      [15, 33, 20],
+      [29, 35, 1030],
+      [67, 96, 130],
+      [130, 257, 64],
+    ]) {
+      const shape = [m, n];
+      const x = matrices(m, n, k, precision);
+      const random = new Random(m);
+      const [factor, residual] = [0, 1].map(() => ({ shape, data: normals(random, m * n) }));
+      factor.data[0] = Number.NaN;
+      const call = callOf(x, transA, transB);
+      const on = { isa, threads: 2 };
+      const step = (kernel: string, data: Float32Array, other: typeof factor) =>
+        runStep({ kernel, inputs: [{ shape, data }, other], outputs: [{ shape }] }, on)[0] as Float32Array;
+      const fused = (...extra: StepCall['inputs']) => runStep({ ...call, inputs: [...call.inputs, ...extra] }, on)[0];
+      const [plain] = runStep(call, on) as Float32Array[];
+      const scaled = step('mul', plain, factor);
+      expect(sameBits(fused(factor), scaled), `${m}×${n}×${k} factor`).toBe(true);
+      expect(sameBits(fused(null, residual), step('add', plain, residual)), `${m}×${n}×${k} residual`).toBe(true);
+      expect(sameBits(fused(factor, residual), step('add', scaled, residual)), `${m}×${n}×${k} both`).toBe(true);
+    }
+  });
+});
+
 describe('matmul', () => {
   it.each(['f32', 'bf16'] as const)(
     'transposing operands in memory or by attribute is the same to the bit: %s',

@@ -125,7 +125,7 @@ double GemmRun::flops() const {
 
 double GemmRun::bytes() const {
   const double m = static_cast<double>(problem_.m), n = static_cast<double>(problem_.n), k = static_cast<double>(problem_.k);
-  return 4.0 * (m * k + k * n + m * n * (problem_.residual != nullptr ? 2 : 1));
+  return 4.0 * (m * k + k * n + m * n * (1 + (problem_.factor != nullptr) + (problem_.residual != nullptr)));
 }
 
 bool bf16_attribute(const BindContext& context) {

@@ -1,5 +1,5 @@
-// matmul: y = op(a)·op(b), a and b seen as matrices of their last dimension and all others; op transposes where transA,
-// transB say so. With transB it is a linear layer without bias, with neither its dx, with transA its dw.
+// matmul: y = (op(a)·op(b))∘factor + residual, a and b seen as matrices of their last dimension and all others; op transposes
+// where transA, transB say so; factor and residual may be absent. With transB it is a linear layer without bias, with neither its dx, with transA its dw.
 #include "engine/steps/gemm_run.h"
 #include "engine/steps/operands.h"
 
@@ -9,7 +9,7 @@ namespace {
 class MatMul final : public Step {
  public:
   explicit MatMul(BindContext& context) {
-    expect_counts(context, 2, 2, 1);
+    expect_counts(context, 2, 4, 1);
     const Operand& a = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "a");
     const Operand& b = expect(context.input(1), DType::f32, {kAnyDims, kAnySize}, "b");
     const Operand& y = context.output(0);
@@ -38,6 +38,14 @@ class MatMul final : public Step {
     problem.c = y.as<float>();
     expect_apart(y, a, "a");
     expect_apart(y, b, "b");
+    const auto elementwise = [&](size_t i, const char* name) -> const float* {
+      if (!context.has_input(i)) return nullptr;
+      const Operand& operand = expect_same_shape(context.input(i), y, name);
+      expect_apart(y, operand, name);
+      return operand.as<float>();
+    };
+    problem.factor = elementwise(2, "factor");
+    problem.residual = elementwise(3, "residual");
     gemm_.bind(context, problem, b);
   }
 

@@ -71,7 +71,8 @@ void group(int rows0, int rows1, int64_t steps, const int32_t* a, const int32_t*
     load_sums<MT, NT>(spilled, kStride, rows0);
   }
   multiply_tiles<MT, NT>(steps, a, a + kTileWords, b);
-  const bool plain = !out.last || (out.bias == nullptr && out.residual == nullptr && out.activation == Activation::none);
+  const bool plain = !out.last || (out.bias == nullptr && out.factor == nullptr && out.residual == nullptr &&
+                                   out.activation == Activation::none);
   if (full && plain) {
     store_sums<MT, NT>(out.c, out.n, rows0);
     return;

@@ -87,6 +87,7 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
           const int vectors = out.columns > 16 ? 2 : 1;
           out.c = p.c + i0 * p.n + j;
           out.bias = p.bias != nullptr ? p.bias + j : nullptr;
+          out.factor = p.factor != nullptr ? p.factor + i0 * p.n + j : nullptr;
           out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
           multiplier.multiply(rows0, rows1, vectors, steps, a + (t - first_tile) * kTileWords, panel, out);
           panel += steps * kStep / 2 * 16 * vectors;

@@ -1,6 +1,6 @@
 // Single-precision matrix product with a fused epilogue:
 //
-//   C = activation(A·B + bias) + residual        A is M×K, B is K×N, C and residual are M×N, bias is N
+//   C = activation(A·B + bias)∘factor + residual   A is M×K, B is K×N, C, factor and residual are M×N, bias is N
 //
 // A and B are seen through strides, so that the three products of a linear layer are one kernel:
 //   forward   y  = x·wᵀ     A = x  (rows contiguous)      B = wᵀ (columns contiguous)
@@ -9,8 +9,8 @@
 //
 // Numerics. An element is the sum over chunks of k_chunk(K) products, each chunk one chain of fused multiply-adds in
 // rising k, the chunks added in rising order. Neither tiles nor threads nor the number of rows change that: the same bits for any
-// split. Then + bias, activation, + residual, one rounding each. NaN and infinity propagate. The engine cuts long products with
-// transposed A (weight gradients) in four parts of k, by their shape alone, and adds these in rising order (gemm_run.cc).
+// split. Then + bias, activation, · factor, + residual, one rounding each. NaN and infinity propagate. The engine cuts long
+// products with transposed A (weight gradients) in four parts of k, by their shape alone, and adds these in rising order (gemm_run.cc).
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ struct Problem {
   int64_t b_row = 0, b_col = 0;        // likewise
   float* c = nullptr;                  // dense, row stride n; must not overlap the operands
   const float* bias = nullptr;         // may be absent
+  const float* factor = nullptr;       // may be absent
   const float* residual = nullptr;     // may be absent
   Activation activation = Activation::none;
   int64_t l2_bytes = int64_t{1} << 20;   // of a core: what a block goes over again and again shall fit half of it

@@ -63,6 +63,7 @@ struct Sweep {
       const int vectors = out.columns > W ? 2 : 1;
       out.c = p.c + i0 * p.n + j;
       out.bias = p.bias != nullptr ? p.bias + j : nullptr;
+      out.factor = p.factor != nullptr ? p.factor + i0 * p.n + j : nullptr;
       out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
       functions[vectors - 1][rows - 1](kc, a, stride, panel, ahead, out);
       panel += kc * vectors * W;

@@ -1,4 +1,4 @@
-// What is done to a tile of C on its way to memory: the sums of earlier chunks, bias, activation, residual. Used by all products
+// What is done to a tile of C on its way to memory: the sums of earlier chunks, bias, activation, factor, residual. Used by all products
 // of float32 and bf16 operands.
 #pragma once
 
@@ -19,9 +19,10 @@ struct TileOut {
   int64_t n;
   int columns;              // columns that exist, 1 … NV·W
   bool add;                 // C holds the sum of earlier chunks
-  bool last;                // last chunk: bias, activation, residual
+  bool last;                // last chunk: bias, activation, factor, residual
   const float* bias;
-  const float* residual;    // first element of the tile
+  const float* factor;      // first element of the tile
+  const float* residual;    // likewise
   Activation activation;
 };
 
@@ -37,6 +38,7 @@ FB_INLINE void finish_row(const VecF* acc, const TileOut& out, const Mask* masks
       if (out.bias != nullptr) x = x + read(out.bias);
       if constexpr (ACT == Activation::relu) x = relu(x);
       if constexpr (ACT == Activation::gelu) x = gelu(x);
+      if (out.factor != nullptr) x = x * read(out.factor + row * out.n);
       if (out.residual != nullptr) x = x + read(out.residual + row * out.n);
     }
     if constexpr (FULL) {

@@ -26,6 +26,7 @@ void plain_product(const gemm::Problem& p, int64_t m0, int64_t m1, int64_t n0, i
       }
       if (p.bias != nullptr) sum += p.bias[j];
       sum = activate(p.activation, sum);
+      if (p.factor != nullptr) sum *= p.factor[i * p.n + j];
       if (p.residual != nullptr) sum += p.residual[i * p.n + j];
       p.c[i * p.n + j] = sum;
     }
