@@ -15,6 +15,7 @@
 #include "engine/plan.h"
 #include "runtime/process_pool.h"
 #include "runtime/thread_budget.h"
+#include "tests/allocations.h"
 #include "tests/check.h"
 
 namespace flashbook {
@@ -231,5 +232,6 @@ int main() {
   RUN(quota_of_control_groups);
   RUN(two_plans_on_one_state);
   RUN(cancelled_plans_stop);
+  RUN(runs_allocate_nothing);
   std::printf("all passed\n");
 }
