@@ -13,6 +13,8 @@ export interface TrainingStepOptions {
   dropout: number;
   threads: number;
   precision?: Precision;
+  /** All rows of the last layer, not only the one that is read. */
+  wholeLastLayer?: boolean;
   isa?: Isa;
 }
 
@@ -27,13 +29,13 @@ export interface TrainingStep {
 }
 
 export function trainingStep(options: TrainingStepOptions): TrainingStep {
-  const { batch, steps = 100, features = 80, dropout, threads, isa, precision } = options;
+  const { batch, steps = 100, features = 80, dropout, threads, isa, precision, wholeLastLayer } = options;
   setThreads(threads);
   const model = new PricePredictor({ features, steps, dropout });
   const gradients = gradientGraph(
     model,
     { batch, steps, columns: features },
-    { labelSmoothing: 0.1, horizonWeights: [1, 1, 1], precision },
+    { labelSmoothing: 0.1, horizonWeights: [1, 1, 1], precision, wholeLastLayer },
   );
   const optimizer = adamW();
   const parameters = model.parameters();

@@ -48,6 +48,8 @@ export interface GradientOptions extends HorizonLossOptions {
   inputWeights?: boolean;
   /** Compute activations again in the backward pass instead of keeping them: `true`, or the number of segments. */
   recompute?: boolean | number;
+  /** Compute the last layer for all rows, as most frameworks do, not only for the one that is read: to compare. Default false. */
+  wholeLastLayer?: boolean;
   /** Add to what the gradients' buffers hold, instead of taking its place. Default false. */
   add?: boolean;
 }
@@ -65,7 +67,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
   const { accumulate = 1, add = false, softTargets = false, recompute = false, inputWeights = false } = options;
-  const { precision = 'f32' } = options;
+  const { precision = 'f32', wholeLastLayer = false } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
@@ -75,7 +77,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const rng = traced.input('rng', [4], 'u32');
   outputLogits(traced, model.forward(x, { rng }));
 
-  const graph = cast(readRowsOnly(traced, { throughDropout: true }), precision);
+  const graph = cast(wholeLastLayer ? traced : readRowsOnly(traced, { throughDropout: true }), precision);
   const logits = [...graph.outputs.values()];
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
   const weightInputs = inputWeights ? logits.map((_, h) => graph.inputs.get(`weight.${h}`)!) : undefined;

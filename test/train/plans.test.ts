@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { constants, interpret, stateSpecs } from '../../src/graph/index.js';
+import { constants, graphStatistics, interpret, stateSpecs } from '../../src/graph/index.js';
 import { initialise } from '../../src/nn/index.js';
 import { gradientName } from '../../src/optim/index.js';
 import { gradientGraph } from '../../src/train/index.js';
@@ -24,6 +24,22 @@ describe('the gradient graph', () => {
         .map(({ name }) => gradientName(name))
         .sort(),
     );
+  });
+
+  test('the whole last layer gives the same loss, with more work', () => {
+    const plain = smallModel({ dropout: 0 });
+    const shape = { batch: BATCH, steps: STEPS, columns: COLUMNS };
+    const parameters = initialise(plain, 3);
+    const [rows, whole] = [false, true].map((wholeLastLayer) => {
+      const { graph } = gradientGraph(plain, shape, { ...OPTIONS, wholeLastLayer });
+      const state: Record<string, ArrayLike<number>> = Object.fromEntries([...constants(graph), ...parameters]);
+      for (const { name, shape } of stateSpecs(graph))
+        state[name] ??= new Float64Array(shape.reduce((n, d) => n * d, 1));
+      const inputs = { x: windows.x, 'target.0': windows.targets[0], 'target.1': windows.targets[1], rng };
+      return { loss: interpret(graph, { inputs, state }).outputs.loss.data[0], flops: graphStatistics(graph).flops };
+    });
+    expect(whole.loss).toBeCloseTo(rows.loss, 10);
+    expect(whole.flops).toBeGreaterThan(1.2 * rows.flops);
   });
 
   test('its gradients are the slopes of its loss in float64', () => {

@@ -25,7 +25,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // A weight gradient dyᵀ·x sums over all rows of a batch and has few results: cut in k, no thread packs what another one does.
 // How it is cut depends on the shape alone.
 int64_t parts_of(const gemm::Problem& p) {
-  const bool plain = p.bias == nullptr && p.residual == nullptr && p.activation == gemm::Activation::none;
+  const bool plain = p.bias == nullptr && p.factor == nullptr && p.residual == nullptr &&
+                     p.activation == gemm::Activation::none;
   return p.a_col != 1 && p.k > kLongSum && p.m * p.n <= kFewResults && plain ? kParts : 1;
 }
 
