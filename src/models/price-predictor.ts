@@ -35,6 +35,10 @@ export interface PricePredictorOptions {
   /** Stochastic depth of the last layer; that of the others rises to it linearly. */
   dropPath?: number;
   positions?: Positions;
+  /** Experts of a mixture in place of each feed-forward; 0: none. */
+  experts?: number;
+  /** Experts that a step uses. */
+  topExperts?: number;
 }
 
 export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>> = {
@@ -49,6 +53,8 @@ export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>>
   dropout: 0.1,
   dropPath: 0,
   positions: 'sinusoidal',
+  experts: 0,
+  topExperts: 2,
 };
 
 /**
@@ -83,6 +89,7 @@ export class PricePredictor extends Module {
       dropout,
       causal: true,
       rotary: o.positions === 'rotary' ? {} : undefined,
+      experts: o.experts > 0 ? { experts: o.experts, topK: o.topExperts } : undefined,
     };
     this.encoder = this.children(
       'encoder',
@@ -120,8 +127,10 @@ export class PricePredictor extends Module {
 function checked(options: PricePredictorOptions): Required<PricePredictorOptions> {
   checkOptions('PricePredictor', options, Object.keys(PRICE_PREDICTOR_DEFAULTS));
   const o = { ...PRICE_PREDICTOR_DEFAULTS, ...options };
-  const { dropout, dropPath, positions, ...sizes } = o;
+  const { dropout, dropPath, positions, experts, ...sizes } = o;
   for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
+  integer('experts', experts, 0);
+  if (experts > 0 && o.topExperts > experts) throw invalid('topExperts', `at most experts = ${experts}`, o.topExperts);
   finite('dropout', dropout, 0, 0.999);
   finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);

@@ -6,6 +6,19 @@ import { Module } from './module.js';
 export interface ForwardOptions {
   /** uint32 (4) [seed low, seed high, step, 0]. Present: training, dropout is on. Absent: prediction. */
   rng?: Tensor;
+  /** Modules add here what training shall minimise beside the task's loss. Absent: they compute nothing for it. */
+  losses?: AuxiliaryLoss[];
+}
+
+/** A loss of a module itself, such as the balance of a mixture of experts. */
+export interface AuxiliaryLoss {
+  /** Path of the module and what is measured. */
+  name: string;
+  /** One element. */
+  loss: Tensor;
+  weight: number;
+  /** For mixtures of experts: the share of each expert, (E). */
+  usage?: Tensor;
 }
 
 /** Drops elements with probability p while training; does nothing else. */

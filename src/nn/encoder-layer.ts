@@ -4,6 +4,7 @@ import { DropPath } from './drop-path.js';
 import { Dropout, type ForwardOptions } from './dropout.js';
 import { FeedForward } from './feed-forward.js';
 import { LayerNorm } from './layer-norm.js';
+import { MixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.js';
 import { Module } from './module.js';
 
 export interface EncoderLayerOptions extends SelfAttentionOptions {
@@ -12,6 +13,8 @@ export interface EncoderLayerOptions extends SelfAttentionOptions {
   dropout: number;
   /** Probability that a sample skips a branch, attention and feed-forward apart. Default 0. */
   dropPath?: number;
+  /** A mixture of experts in place of the feed-forward, each with `feedForward` hidden columns. */
+  experts?: MixtureOfExpertsOptions;
 }
 
 /**
@@ -22,17 +25,20 @@ export class EncoderLayer extends Module {
   readonly norm1;
   readonly attention;
   readonly norm2;
-  readonly feedForward;
+  readonly feedForward: FeedForward | MixtureOfExperts;
   readonly dropout;
   readonly dropPath;
 
-  constructor({ feedForward, dropout, dropPath = 0, ...attention }: EncoderLayerOptions) {
+  constructor({ feedForward, dropout, dropPath = 0, experts, ...attention }: EncoderLayerOptions) {
     super();
     const { width } = attention;
     this.norm1 = this.child('norm1', new LayerNorm(width));
     this.attention = this.child('attention', new SelfAttention(attention));
     this.norm2 = this.child('norm2', new LayerNorm(width));
-    this.feedForward = this.child('feedForward', new FeedForward(width, feedForward, dropout));
+    this.feedForward =
+      experts === undefined
+        ? this.child('feedForward', new FeedForward(width, feedForward, dropout))
+        : this.child('feedForward', new MixtureOfExperts(width, feedForward, experts));
     this.dropout = this.child('dropout', new Dropout(dropout));
     this.dropPath = this.child('dropPath', new DropPath(dropPath));
   }

@@ -15,6 +15,7 @@ import {
 } from '../graph/index.js';
 import type { Device } from '../native/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
+import type { AuxiliaryLoss } from '../nn/index.js';
 import { gradientName } from '../optim/index.js';
 import { type HorizonLossOptions, horizonLoss } from './losses.js';
 import type { TrainableModel } from './model.js';
@@ -60,7 +61,7 @@ export interface GradientOptions extends HorizonLossOptions {
  *
  *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label, or soft ones, f32 (B, classes); rng u32 (4)
  *              with `inputWeights`, weight.0 … f32 (1) before rng
- *     outputs  logits.0 … (B, classes); loss (1)
+ *     outputs  logits.0 … (B, classes); loss (1), with the losses that modules add of their own (mixtures of experts)
  *     updates  grad/<name> of every parameter
  */
 export function gradientGraph(model: TrainableModel, shape: BatchShape, options: GradientOptions): ModelGraph {
@@ -75,13 +76,18 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   }
   if (inputWeights) for (const h of options.horizonWeights.keys()) traced.input(`weight.${h}`, [1]);
   const rng = traced.input('rng', [4], 'u32');
-  outputLogits(traced, model.forward(x, { rng }));
+  const auxiliary: AuxiliaryLoss[] = [];
+  outputLogits(traced, model.forward(x, { rng, losses: auxiliary }));
+  for (const [i, { loss }] of auxiliary.entries()) traced.output(auxiliaryName(i), loss);
 
   const graph = cast(wholeLastLayer ? traced : readRowsOnly(traced, { throughDropout: true }), precision);
+  const own = auxiliary.map(({ weight }, i) => graph.outputs.get(auxiliaryName(i))!.scale(weight));
+  for (const i of auxiliary.keys()) graph.outputs.delete(auxiliaryName(i));
   const logits = [...graph.outputs.values()];
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
   const weightInputs = inputWeights ? logits.map((_, h) => graph.inputs.get(`weight.${h}`)!) : undefined;
-  const loss = horizonLoss(logits, targets, { ...options, weightInputs });
+  const task = horizonLoss(logits, targets, { ...options, weightInputs });
+  const loss = own.reduce((sum, part) => sum.add(part), task);
   graph.output('loss', loss);
   const gradients = differentiate(graph, accumulate === 1 ? loss : loss.scale(1 / accumulate));
   for (const [name, gradient] of gradients) {
@@ -123,6 +129,10 @@ function forProcessor(device: Pick<Device, 'name'> | undefined): Pass[] {
 
 function cast(graph: Graph, precision: Precision): Graph {
   return precision === 'bf16' ? autocast(graph) : graph;
+}
+
+function auxiliaryName(index: number): string {
+  return `auxiliary.${index}`;
 }
 
 function outputLogits(graph: Graph, logits: readonly Tensor[]): void {

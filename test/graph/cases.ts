@@ -5,6 +5,7 @@
 import type { OperationCase } from './case.js';
 import { CONVOLUTION_CASES } from './cases-convolution.js';
 import { ELEMENTWISE_CASES } from './cases-elementwise.js';
+import { EXPERT_CASES } from './cases-experts.js';
 import { MATRIX_CASES } from './cases-matrix.js';
 import { REGRESSION_CASES } from './cases-regression.js';
 import { ROW_CASES } from './cases-rows.js';
@@ -30,4 +31,5 @@ export const CASES: readonly OperationCase[] = [
   ...REGRESSION_CASES,
   ...SEQUENCE_CASES,
   ...CONVOLUTION_CASES,
+  ...EXPERT_CASES,
 ];

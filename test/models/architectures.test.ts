@@ -61,7 +61,7 @@ function lossGraph(model: Model, { gradients }: { gradients: boolean }): Graph {
 
 const targets = { 'target.0': [0, 2, 1], 'target.1': [1, -1, 0] };
 
-describe.each(ARCHITECTURES.map((row) => [row.name, row] as const))('%s', (_, { build, quantised }) => {
+describe.each(ARCHITECTURES.map((row) => [row.name, row] as const))('%s', (_, { build, quantised, ownLoss = 0 }) => {
   const model = build();
   const weights = weightsOf(model);
   const state = Object.fromEntries(weights);
@@ -170,7 +170,7 @@ describe.each(ARCHITECTURES.map((row) => [row.name, row] as const))('%s', (_, { 
         evaluateEvery: 400,
       });
       expect(history.steps[0].loss).toBeGreaterThan(1.5);
-      expect(history.steps.at(-1)!.loss).toBeLessThan(0.02);
+      expect(history.steps.at(-1)!.loss).toBeLessThan(0.02 + ownLoss);
       expect(history.steps.at(-1)!.accuracy).toEqual([1, 1]);
     },
     60_000,

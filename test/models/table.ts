@@ -14,6 +14,8 @@ export interface ArchitectureCase {
   build(options?: { dropout?: number }): ForecastModel | PricePredictor;
   /** Weights that int8 takes over. */
   quantised: number;
+  /** Loss that remains when everything is learnt: that of the modules themselves. Default 0. */
+  ownLoss?: number;
 }
 
 const COMMON = { features: 8, horizons: 2, dropout: 0 };
@@ -25,6 +27,12 @@ export const ARCHITECTURES: readonly ArchitectureCase[] = [
     build: (options = {}) => new PricePredictor({ ...TRANSFORMER, positions, ...options }),
     quantised: 10,
   })),
+  {
+    name: 'PricePredictor with a mixture of experts',
+    build: (options = {}) => new PricePredictor({ ...TRANSFORMER, experts: 4, topExperts: 2, ...options }),
+    quantised: 8,
+    ownLoss: 0.03,
+  },
   {
     name: 'LstmBaseline',
     build: (options) => new LstmBaseline({ ...COMMON, steps: 6, hidden: 36, layers: 2, ...options }),

@@ -4,7 +4,7 @@
 //
 // The input of all steps is projected by one product before the first step, and the weights' gradients are one product each after the
 // last (matmul steps: dzᵀ·x, dzᵀ·before); only h·wHiddenᵀ (dz·wHidden) is left for the steps. Samples do not depend on each other, so a thread takes some of them through all steps and
-// never waits for another. wHidden is packed once and stays in L2. bench/lstm.mjs measures the share of the machine's peak.
+// never waits for another. wHidden is packed once and stays in L2. bench/sequence.mjs measures the share of the machine's peak.
 #include <algorithm>
 #include <cstring>
 

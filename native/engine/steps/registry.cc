@@ -47,6 +47,15 @@ std::unique_ptr<Step> bind_standardize(BindContext&);
 std::unique_ptr<Step> bind_tanh(BindContext&);
 std::unique_ptr<Step> bind_tanh_grad(BindContext&);
 
+// experts
+std::unique_ptr<Step> bind_experts(BindContext&);
+std::unique_ptr<Step> bind_experts_grad(BindContext&);
+std::unique_ptr<Step> bind_load_balance(BindContext&);
+std::unique_ptr<Step> bind_route(BindContext&);
+std::unique_ptr<Step> bind_route_grad(BindContext&);
+std::unique_ptr<Step> bind_router_z_loss(BindContext&);
+std::unique_ptr<Step> bind_router_z_loss_grad(BindContext&);
+
 // gemm
 std::unique_ptr<Step> bind_linear(BindContext&);
 std::unique_ptr<Step> bind_matmul(BindContext&);
@@ -155,6 +164,15 @@ constexpr Entry kEntries[] = {
     {"standardize", bind_standardize},
     {"tanh", bind_tanh},
     {"tanh_grad", bind_tanh_grad},
+
+    // experts
+    {"experts", bind_experts},
+    {"experts_grad", bind_experts_grad},
+    {"load_balance", bind_load_balance},
+    {"route", bind_route},
+    {"route_grad", bind_route_grad},
+    {"router_z_loss", bind_router_z_loss},
+    {"router_z_loss_grad", bind_router_z_loss_grad},
 
     // gemm
     {"linear", bind_linear},

@@ -19,6 +19,8 @@ import { dropPathOperation } from './drop-path.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
 import { expOperation } from './exp.js';
+import { expertsOperation } from './experts.js';
+import { expertsGradOperation } from './experts-grad.js';
 import { geluOperation } from './gelu.js';
 import { geluDropoutOperation } from './gelu-dropout.js';
 import { geluDropoutGradOperation } from './gelu-dropout-grad.js';
@@ -32,6 +34,7 @@ import { layerNormGradOperation } from './layer-norm-grad.js';
 import { leakyReluOperation } from './leaky-relu.js';
 import { leakyReluGradOperation } from './leaky-relu-grad.js';
 import { linearOperation } from './linear.js';
+import { loadBalanceOperation } from './load-balance.js';
 import { logOperation } from './log.js';
 import { lstmOperation } from './lstm.js';
 import { lstmGradOperation } from './lstm-grad.js';
@@ -46,6 +49,10 @@ import { reluOperation } from './relu.js';
 import { reluGradOperation } from './relu-grad.js';
 import { reshapeOperation } from './reshape.js';
 import { rotaryOperation } from './rotary.js';
+import { routeOperation } from './route.js';
+import { routeGradOperation } from './route-grad.js';
+import { routerZLossOperation } from './router-z-loss.js';
+import { routerZLossGradOperation } from './router-z-loss-grad.js';
 import { scaleOperation } from './scale.js';
 import { selectStepOperation } from './select-step.js';
 import { selectStepGradOperation } from './select-step-grad.js';
@@ -140,6 +147,13 @@ const ALL = [
   weightNormGradOperation,
   lstmOperation,
   lstmGradOperation,
+  routeOperation,
+  routeGradOperation,
+  loadBalanceOperation,
+  routerZLossOperation,
+  routerZLossGradOperation,
+  expertsOperation,
+  expertsGradOperation,
 ] as unknown as readonly Operation[];
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(ALL.map((operation) => [operation.name, operation]));

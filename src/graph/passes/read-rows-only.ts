@@ -5,6 +5,7 @@ import { type AttentionAttributes, attentionOperation } from '../ops/attention.j
 import { concatOperation } from '../ops/concat.js';
 import { dropPathOperation } from '../ops/drop-path.js';
 import { dropoutOperation } from '../ops/dropout.js';
+import { expertsOperation } from '../ops/experts.js';
 import { geluOperation } from '../ops/gelu.js';
 import { layerNormOperation } from '../ops/layer-norm.js';
 import { linearOperation } from '../ops/linear.js';
@@ -12,6 +13,7 @@ import { mulOperation } from '../ops/mul.js';
 import { qlinearOperation } from '../ops/qlinear.js';
 import { reluOperation } from '../ops/relu.js';
 import { reshape } from '../ops/reshape.js';
+import { routeOperation } from '../ops/route.js';
 import { scaleOperation } from '../ops/scale.js';
 import { selectStep, selectStepOperation } from '../ops/select-step.js';
 import { sliceOperation } from '../ops/slice.js';
@@ -33,6 +35,9 @@ const ROW_WISE = new Map<unknown, (node: Node) => readonly number[] | undefined>
   // It draws by sample, whatever the rows.
   [dropPathOperation, () => [0]],
   [sliceOperation, () => [0]],
+  // With a capacity the rows compete for the experts.
+  [routeOperation, (node) => (node.attrs.capacity === 0 ? [0] : undefined)],
+  [expertsOperation, () => [0, 1]],
   [concatOperation, (node) => node.inputs.map((_, i) => i)],
   [addOperation, elementwise],
   [mulOperation, elementwise],
