@@ -10,6 +10,7 @@ export {
 export { Artefact } from './artefact-file.js';
 export type { Manifest, ModelCard } from './manifest.js';
 export { type ExportOnnxOptions, exportOnnx } from './onnx/export-graph.js';
+export { type PyTorchOptions, pytorchWeights } from './pytorch.js';
 export {
   readSafetensors,
   type Safetensors,
