@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { packageVersion } from '../core/version.js';
+import { augmentCommand } from './augment.js';
 import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
 import { featuresCommand } from './features.js';
@@ -44,6 +45,7 @@ Examples:
     featuresCommand(),
     scheduleCommand(),
     learningRateCommand(),
+    augmentCommand(),
     doctorCommand(),
     benchCommand(),
     profileCommand(),

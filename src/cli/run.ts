@@ -3,7 +3,7 @@ import colors from 'picocolors';
 import { MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { runFacts, runTables } from '../monitor/report/tables.js';
 import { OPTIMIZERS } from '../optim/index.js';
-import { AUGMENTATIONS, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
+import { AUGMENTATIONS, CURRICULA, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
 import { decimalNumber, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
@@ -68,6 +68,7 @@ export function runCommand(): Command {
     .option('--focal-gamma <x>', 'focal loss', decimalNumber)
     .addOption(new Option('--class-weights <kind>', 'weights of the classes in the loss').choices(['none', 'balanced']))
     .option('--learn-horizon-weights', 'learn how much each horizon counts')
+    .addOption(new Option('--curriculum <kind>', 'near horizons first').choices(CURRICULA))
     .option('--augment <list>', `changes of the training windows: ${AUGMENTATIONS.join(',')}`, (text) =>
       text.split(','),
     )

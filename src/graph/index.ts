@@ -79,6 +79,7 @@ export { sumSquares } from './ops/sum-squares.js';
 export { tanh } from './ops/tanh.js';
 export { transpose } from './ops/transpose.js';
 export { unfold, unfoldWindows } from './ops/unfold.js';
+export { unscaleList } from './ops/unscale-list.js';
 export { updateAdam } from './ops/update-adam.js';
 export { updateLamb } from './ops/update-lamb.js';
 export { updateSgd } from './ops/update-sgd.js';

@@ -14,6 +14,7 @@ export const RUN_SCHEDULES = [
   'inverseSqrt',
   'reduceOnPlateau',
 ] as const;
+export const CURRICULA = ['none', 'competence', 'mastery'] as const;
 export const AUGMENTATIONS = ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] as const;
 
 /** More columns than any feature set has: the width of the windows is not known yet. */
@@ -90,6 +91,8 @@ export const runConfigSchema = z.strictObject({
   classWeights: z.enum(['none', 'balanced']).default('none'),
   /** Learn how much each horizon counts. */
   learnHorizonWeights: z.boolean().default(false),
+  /** Which horizons count when: all at once, by competence over the first half of the steps, or each when the one before is learned. */
+  curriculum: z.enum(CURRICULA).default('none'),
   /** Changes of the training windows. */
   augment: z.array(z.enum(AUGMENTATIONS)).default([]),
   labelSmoothing: z.number().min(0).max(0.9).default(0.1),

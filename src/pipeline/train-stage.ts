@@ -2,7 +2,7 @@ import { jitter, sliceWindow, warpMagnitude, warpTime } from '../data/index.js';
 import type { ForecastModel, PricePredictor } from '../models/index.js';
 import type { TrainingPoint } from '../monitor/run-metrics.js';
 import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
-import { type History, type TrainResult, train } from '../train/index.js';
+import { curriculumByCompetence, curriculumByMastery, type History, type TrainResult, train } from '../train/index.js';
 import type { RunConfig } from './config.js';
 import { type PreparedData, scaledWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
@@ -36,6 +36,7 @@ export async function trainStage(
     focalGamma: config.focalGamma,
     classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
     learnHorizonWeights: config.learnHorizonWeights,
+    curriculum: CURRICULUM[config.curriculum](config),
     labelSmoothing: config.labelSmoothing,
     evaluateEvery: config.evaluateEvery,
     maxValidationWindows: config.validationWindows,
@@ -63,7 +64,13 @@ export async function trainStage(
   return result;
 }
 
-const AUGMENTATION = { jitter, warpMagnitude, warpTime, sliceWindow };
+const CURRICULUM = {
+  none: () => undefined,
+  competence: ({ steps }: RunConfig) => curriculumByCompetence({ totalSteps: Math.ceil(steps / 2) }),
+  mastery: () => curriculumByMastery(),
+};
+
+export const AUGMENTATION = { jitter, warpMagnitude, warpTime, sliceWindow };
 
 /** The optimiser of a run, with all that is put around it. */
 export function optimizerOf(config: RunConfig): Optimizer {

@@ -11,6 +11,10 @@ export interface StepRecord {
   learningRate: number;
   /** Global norm of all gradients before clipping. */
   gradientNorm: number;
+  /** The factor of the loss, where it is scaled. */
+  lossScale?: number;
+  /** The gradients overflowed: the step made no update. */
+  skipped?: true;
 }
 
 /** One horizon of an evaluation. */

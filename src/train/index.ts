@@ -35,6 +35,7 @@ export {
   findLearningRate,
   type LearningRateSweep,
 } from './learning-rate-finder.js';
+export { type LossScaleOptions, LossScaler, type LossScalerState } from './loss-scaler.js';
 export { type HorizonLossOptions, horizonLoss } from './losses.js';
 export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';

@@ -8,6 +8,7 @@ import { adamW, clippedByValue, type Optimizer, type Schedule, warmupCosine } fr
 import type { TrainCallback } from './callbacks.js';
 import { type Configuration, digestOf } from './configuration.js';
 import type { Curriculum } from './curriculum.js';
+import { type LossScaleOptions, LossScaler } from './loss-scaler.js';
 import { checkHorizonWeights } from './losses.js';
 import type { TrainableModel } from './model.js';
 import type { TrainProgress } from './progress.js';
@@ -49,6 +50,10 @@ export interface TrainOptions {
    * Evaluations too. Default 'f32'.
    */
   precision?: Precision;
+  /**
+   * Dynamic loss scaling, for gradients in half precision: a step whose gradients overflow is left out. `true`, or its numbers.
+   */
+  lossScale?: boolean | LossScaleOptions;
   /**
    * Compute activations again in the backward pass instead of keeping them all: less memory, more time, the same bits. `true`, or
    * into how many segments the forward pass is cut.
@@ -122,6 +127,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'clipValue',
   'accumulate',
   'precision',
+  'lossScale',
   'recompute',
   'augment',
   'mixup',
@@ -161,6 +167,7 @@ export interface ResolvedOptions {
   optimizer: Optimizer;
   accumulate: number;
   precision: Precision;
+  lossScale?: LossScaleOptions;
   recompute: boolean | number;
   augment: readonly Augmentation[];
   mixup: number;
@@ -242,6 +249,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     precision: oneOf('precision', options.precision ?? 'f32', ['f32', 'bf16']),
     recompute:
       typeof options.recompute === 'number' ? integer('recompute', options.recompute, 1) : (options.recompute ?? false),
+    lossScale: options.lossScale === true ? {} : options.lossScale || undefined,
     augment: options.augment ?? [],
     mixup: finite('mixup', options.mixup ?? 0, 0),
     cutmix: finite('cutmix', options.cutmix ?? 0, 0),
@@ -302,12 +310,23 @@ function checkWindows(name: string, windows: Windows): void {
 
 /** The options that change batches or the loss, where they do: without them a configuration is as it was before they existed. */
 function changed(options: ResolvedOptions): Configuration {
-  const { accumulate, precision, augment, mixup, cutmix, classWeights, focalGamma, learnHorizonWeights, curriculum } =
-    options;
+  const {
+    accumulate,
+    precision,
+    augment,
+    mixup,
+    cutmix,
+    classWeights,
+    focalGamma,
+    learnHorizonWeights,
+    curriculum,
+    lossScale,
+  } = options;
   return {
     ...(accumulate > 1 ? { accumulate } : {}),
     ...(precision === 'f32' ? {} : { precision }),
     ...(augment.length > 0 ? { augment: Object.fromEntries(augment.map(({ config }, i) => [String(i), config])) } : {}),
+    ...(lossScale === undefined ? {} : { lossScale: new LossScaler(lossScale).config }),
     ...(mixup > 0 ? { mixup } : {}),
     ...(cutmix > 0 ? { cutmix } : {}),
     ...(classWeights === undefined ? {} : { classWeights }),

@@ -12,11 +12,12 @@ import {
   recomputeActivations,
   storeGeluSlope,
   type Tensor,
+  unscaleList,
 } from '../graph/index.js';
 import type { Device } from '../native/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
 import type { AuxiliaryLoss } from '../nn/index.js';
-import { gradientName } from '../optim/index.js';
+import { gradientName, type OptimizerParameter } from '../optim/index.js';
 import { type HorizonLossOptions, horizonLoss } from './losses.js';
 import type { TrainableModel } from './model.js';
 
@@ -47,6 +48,8 @@ export interface GradientOptions extends HorizonLossOptions {
   accumulate?: number;
   /** The horizons' weights are multiplied by inputs `weight.<h>`, read at every run. */
   inputWeights?: boolean;
+  /** The loss is multiplied by an input `scale` f32 (1), the last one, before it is differentiated. */
+  scaleLoss?: boolean;
   /** Compute activations again in the backward pass instead of keeping them: `true`, or the number of segments. */
   recompute?: boolean | number;
   /** Compute the last layer for all rows, as most frameworks do, not only for the one that is read: to compare. Default false. */
@@ -67,8 +70,16 @@ export interface GradientOptions extends HorizonLossOptions {
 export function gradientGraph(model: TrainableModel, shape: BatchShape, options: GradientOptions): ModelGraph {
   const traced = new Graph();
   const x = traced.input('x', [shape.batch, shape.steps, shape.columns]);
-  const { accumulate = 1, add = false, softTargets = false, recompute = false, inputWeights = false } = options;
-  const { precision = 'f32', wholeLastLayer = false } = options;
+  const {
+    accumulate = 1,
+    add = false,
+    softTargets = false,
+    recompute = false,
+    inputWeights = false,
+    scaleLoss = false,
+    precision = 'f32',
+    wholeLastLayer = false,
+  } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
@@ -76,6 +87,7 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   }
   if (inputWeights) for (const h of options.horizonWeights.keys()) traced.input(`weight.${h}`, [1]);
   const rng = traced.input('rng', [4], 'u32');
+  if (scaleLoss) traced.input('scale', [1]);
   const auxiliary: AuxiliaryLoss[] = [];
   outputLogits(traced, model.forward(x, { rng, losses: auxiliary }));
   for (const [i, { loss }] of auxiliary.entries()) traced.output(auxiliaryName(i), loss);
@@ -89,7 +101,8 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   const task = horizonLoss(logits, targets, { ...options, weightInputs });
   const loss = own.reduce((sum, part) => sum.add(part), task);
   graph.output('loss', loss);
-  const gradients = differentiate(graph, accumulate === 1 ? loss : loss.scale(1 / accumulate));
+  const part = accumulate === 1 ? loss : loss.scale(1 / accumulate);
+  const gradients = differentiate(graph, scaleLoss ? part.mul(graph.inputs.get('scale')!) : part);
   for (const [name, gradient] of gradients) {
     const buffer = graph.state(gradientName(name), gradient.shape);
     graph.update(gradientName(name), add ? buffer.add(gradient) : gradient);
@@ -133,6 +146,37 @@ function cast(graph: Graph, precision: Precision): Graph {
 
 function auxiliaryName(index: number): string {
   return `auxiliary.${index}`;
+}
+
+/**
+ * The graph that moves a model's running statistics by one batch and does nothing else: inputs x (B, T, F), rng u32 (4); undefined for a
+ * model that has none.
+ */
+export function statisticsGraph(
+  model: TrainableModel,
+  { batch, steps, columns }: BatchShape,
+  { precision = 'f32' }: { precision?: Precision } = {},
+): ModelGraph | undefined {
+  const traced = new Graph();
+  const x = traced.input('x', [batch, steps, columns]);
+  const logits = model.forward(x, { rng: traced.input('rng', [4], 'u32') });
+  if (traced.updates.size === 0) return undefined;
+  const graph = cast(traced, precision);
+  return {
+    graph,
+    classes: classesOf(logits),
+    trained: [],
+    compile: () => compilePlan(graph, { passes: [fuseLinear, fuseDropout] }),
+  };
+}
+
+/** The plan that divides gradients by the loss's factor: input factor (1), output norm (1). */
+export function unscaleGraph(parameters: readonly OptimizerParameter[]): PlanSpec {
+  const graph = new Graph();
+  const factor = graph.input('factor', [1]);
+  const gradients = parameters.map(({ name, shape }) => graph.state(gradientName(name), shape));
+  graph.output('norm', unscaleList(gradients, factor).norm);
+  return compilePlan(graph);
 }
 
 function outputLogits(graph: Graph, logits: readonly Tensor[]): void {

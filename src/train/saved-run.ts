@@ -5,6 +5,7 @@ import { type CheckpointTensor, readCheckpoint, writeCheckpoint } from './checkp
 import { type Configuration, requireSame } from './configuration.js';
 import type { EarlyStoppingState } from './early-stopping.js';
 import type { History } from './history.js';
+import type { LossScalerState } from './loss-scaler.js';
 
 /**
  * Where a run stands, besides its tensors. The order of windows and the random numbers of dropout follow from the seed and the
@@ -19,6 +20,9 @@ export interface RunProgress {
   early: EarlyStoppingState;
   /** What the schedule remembers, where it goes by evaluations. */
   schedule?: unknown;
+  /** The loss's factor, and how many steps have overflowed. */
+  scaler?: LossScalerState;
+  skipped?: number;
   /** What the curriculum remembers. */
   curriculum?: unknown;
   history: History;

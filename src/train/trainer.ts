@@ -8,12 +8,14 @@ import type { CurriculumRun } from './curriculum.js';
 import { EarlyStopping } from './early-stopping.js';
 import { Evaluator } from './evaluate.js';
 import { type History, meanLossSince, type StepRecord } from './history.js';
+import { LossScaler } from './loss-scaler.js';
 import { LossSum, logVariance } from './losses.js';
 import type { TrainableModel } from './model.js';
 import { numericError } from './numeric-guard.js';
 import { configurationOf, type ResolvedOptions, resolveOptions, type TrainOptions } from './options.js';
-import { evaluationGraph, gradientGraph } from './plans.js';
+import { evaluationGraph, gradientGraph, statisticsGraph, unscaleGraph } from './plans.js';
 import { TrainClock, type TrainProgress } from './progress.js';
+import { Recalibrator } from './recalibrator.js';
 import { RunLog } from './run-log.js';
 import { loadRun, saveRun } from './saved-run.js';
 import { TensorBoardLog } from './tensorboard.js';
@@ -91,6 +93,13 @@ class TrainingRun {
   /** Numbers of the batches that lie in the buffers; batch numbers begin at 1. */
   readonly #gathered: [number, number] = [0, 0];
   readonly #curriculum: CurriculumRun | undefined;
+  /** Where the loss is scaled: its factor, and the plan that brings the gradients back. */
+  readonly #scaler: LossScaler | undefined;
+  readonly #unscale: Plan | undefined;
+  /** Moves the running statistics of averaged weights, where the model has such. */
+  readonly #recalibrator: Recalibrator | undefined;
+  /** Steps that were left out because their gradients overflowed. */
+  #skipped = 0;
   readonly #rng: Uint32Array;
   readonly #loss = new Float32Array(1);
   readonly #logits: Float32Array[];
@@ -126,9 +135,10 @@ class TrainingRun {
     const { accumulate } = options;
     const inputWeights = options.curriculum !== undefined;
     this.#curriculum = options.curriculum?.begin(this.#classes.length);
-    const training = gradientGraph(model, shape, { ...options, softTargets, inputWeights });
-    const adding =
-      accumulate > 1 ? gradientGraph(model, shape, { ...options, softTargets, inputWeights, add: true }) : training;
+    const scaleLoss = options.lossScale !== undefined;
+    const traced = { ...options, softTargets, inputWeights, scaleLoss };
+    const training = gradientGraph(model, shape, traced);
+    const adding = accumulate > 1 ? gradientGraph(model, shape, { ...traced, add: true }) : training;
     const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) }, options);
     this.#configuration = configurationOf(model, options);
 
@@ -149,10 +159,19 @@ class TrainingRun {
 
     const first = own(device.createPlan(training.compile(device), this.#state));
     this.#gradients = [first, accumulate > 1 ? own(device.createPlan(adding.compile(device), this.#state)) : first];
+    if (options.lossScale !== undefined) {
+      this.#scaler = new LossScaler(options.lossScale);
+      this.#unscale = own(device.createPlan(unscaleGraph(this.#trained), this.#state));
+    }
     this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
     this.#evaluated =
       this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));
     fillConstants(this.#evaluated, [evaluation.graph]);
+    const statistics = this.#evaluated === this.#state ? undefined : statisticsGraph(model, shape, options);
+    if (statistics !== undefined) {
+      const plan = own(device.createPlan(statistics.compile(), this.#evaluated));
+      this.#recalibrator = new Recalibrator(plan, train, { batch, seed });
+    }
     this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#evaluated)), {
       windows: validation,
       rows: evenlySpaced(validation.length, options.maxValidationWindows),
@@ -205,18 +224,32 @@ class TrainingRun {
     const { onProgress, callbacks, accumulate } = this.#options;
     const step = this.#step + 1;
     const { loss, accuracy } = await this.#computeGradients(step);
+    const lossScale = this.#scaler?.scale;
+    const finite = await this.#unscaled();
 
     const learningRate = this.#schedule.at(step);
-    const { gradientNorm } = await this.#optimizer.step({
-      step,
-      learningRate,
-      gradients: async () => void (await this.#computeGradients(step)),
-    });
-    if (!Number.isFinite(gradientNorm)) throw this.#numericError(step, loss, gradientNorm);
+    let gradientNorm = Number.POSITIVE_INFINITY;
+    if (finite) {
+      const again = async () => {
+        await this.#computeGradients(step);
+        await this.#unscaled();
+      };
+      // Its own count: of steps that it has made.
+      const context = { step: step - this.#skipped, learningRate, gradients: again };
+      gradientNorm = (await this.#optimizer.step(context)).gradientNorm;
+    } else this.#skipped++;
+    // A factor of 1 or less is no cause of an overflow.
+    if (!Number.isFinite(gradientNorm) && (finite || lossScale! <= 1))
+      throw this.#numericError(step, loss, gradientNorm);
 
     this.#step = step;
     const epoch = this.#order.epochOf((step - 1) * accumulate + 1);
-    const record: StepRecord = { step, epoch, loss, accuracy, learningRate, gradientNorm };
+    const scaling = lossScale === undefined ? {} : { lossScale, ...(finite ? {} : { skipped: true as const }) };
+    const record: StepRecord = {
+      ...{ step, epoch, loss, accuracy, learningRate },
+      gradientNorm: finite ? gradientNorm : 0,
+      ...scaling,
+    };
     this.#history.steps.push(record);
     this.#log?.write({ event: 'step', ...record });
     this.#tensorboard?.step(record);
@@ -229,6 +262,7 @@ class TrainingRun {
     const { steps, accumulate } = this.#options;
     const last = steps * accumulate;
     const weights = this.#curriculum?.weights(step).map((weight) => Float32Array.of(weight)) ?? [];
+    const scale = this.#scaler === undefined ? [] : [Float32Array.of(this.#scaler.scale)];
     const sums = this.#classes.map(() => new LossSum(0));
     let loss = 0;
     for (let part = 0; part < accumulate; part++) {
@@ -238,7 +272,10 @@ class TrainingRun {
       const targets = this.#soft[side].length > 0 ? this.#soft[side] : this.#targets[side];
       this.#rng[2] = number;
       const plan = this.#gradients[part === 0 ? 0 : 1];
-      const running = plan.run([this.#x[side], ...targets, ...weights, this.#rng], [...this.#logits, this.#loss]);
+      const running = plan.run(
+        [this.#x[side], ...targets, ...weights, this.#rng, ...scale],
+        [...this.#logits, this.#loss],
+      );
       try {
         if (number < last) this.#gather(number + 1);
       } finally {
@@ -251,6 +288,16 @@ class TrainingRun {
       }
     }
     return { loss, accuracy: sums.map(({ rows, hits }) => (rows === 0 ? null : hits / rows)) };
+  }
+
+  /** Brings scaled gradients back; false where they have overflowed. */
+  async #unscaled(): Promise<boolean> {
+    if (this.#scaler === undefined) return true;
+    const norm = new Float32Array(1);
+    await this.#unscale!.run([Float32Array.of(1 / this.#scaler.scale)], [norm]);
+    const finite = Number.isFinite(norm[0]);
+    this.#scaler.observe(finite);
+    return finite;
   }
 
   /** Brings a batch into the buffers of its side, unless it is there. */
@@ -273,7 +320,10 @@ class TrainingRun {
   async #evaluate(): Promise<void> {
     const { signal, onProgress } = this.#options;
     this.#clock.evaluationBegins();
-    if (this.#evaluated !== this.#state) fillParameters(this.#evaluated, this.#parameters, this.#weights());
+    if (this.#evaluated !== this.#state) {
+      fillParameters(this.#evaluated, this.#parameters, this.#weights());
+      await this.#recalibrator?.run();
+    }
     let stopped = false;
     const measured = await this.#evaluator
       .run((fraction) => {
@@ -293,7 +343,7 @@ class TrainingRun {
     if (!Number.isFinite(measured.loss)) throw this.#numericError(this.#step, measured.loss);
     const trainLoss = meanLossSince(this.#history, this.#evaluatedStep);
     const best = this.#early.observe(this.#step, measured.loss);
-    if (best) this.#best = this.#weights();
+    if (best) this.#best = readParameters(this.#evaluated, this.#parameters);
     this.#schedule.observe?.(measured.loss);
     this.#curriculum?.observe(measured.horizons);
     this.#evaluatedStep = this.#step;
@@ -310,7 +360,7 @@ class TrainingRun {
   /** The weights after this step: averages, where the optimiser has them. */
   #weights(): Map<string, Float32Array> {
     const weights = readParameters(this.#state, this.#parameters);
-    const average = this.#optimizer.averageAfter?.(this.#step);
+    const average = this.#optimizer.averageAfter?.(this.#step - this.#skipped);
     if (average === undefined) return weights;
     for (const { name } of this.#trained) this.#state.get(average(name), weights.get(name));
     return weights;
@@ -370,6 +420,7 @@ class TrainingRun {
         early: this.#early.snapshot(),
         schedule: this.#schedule.snapshot?.(),
         curriculum: this.#curriculum?.snapshot(),
+        ...(this.#scaler === undefined ? {} : { scaler: this.#scaler.snapshot(), skipped: this.#skipped }),
         history: this.#history,
         seconds: this.#seconds(),
       },
@@ -392,6 +443,8 @@ class TrainingRun {
     this.#early.restore(progress.early);
     this.#schedule.restore?.(progress.schedule);
     this.#curriculum?.restore(progress.curriculum);
+    if (progress.scaler !== undefined) this.#scaler?.restore(progress.scaler);
+    this.#skipped = progress.skipped ?? 0;
     this.#history = progress.history;
     this.#step = progress.step;
     this.#evaluatedStep = progress.evaluatedStep;

@@ -60,7 +60,7 @@ describe('options of training on the command line', () => {
           'balanced',
           '--learn-horizon-weights',
         ],
-        ...['--augment', 'jitter,warpTime'],
+        ...['--augment', 'jitter,warpTime', '--curriculum', 'mastery'],
       ],
       { cwd: folder },
     );
@@ -71,6 +71,7 @@ describe('options of training on the command line', () => {
       optimizer: { optimizer: 'ema', inner: { optimizer: 'lookahead', inner: { optimizer: 'sam' } } },
       schedule: { schedule: 'cosineRestarts', cycles: 2 },
       ...{ accumulate: 2, mixup: 0.2, cutmix: 1, focalGamma: 2, classWeights: 'balanced', learnHorizonWeights: true },
+      curriculum: { curriculum: 'byMastery' },
       augment: { 0: { augmentation: 'jitter' }, 1: { augmentation: 'warpTime' } },
     });
     expect(readdirSync(join(folder, 'tb'))).toEqual(['events.out.tfevents.0.flashbook']);

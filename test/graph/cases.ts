@@ -17,6 +17,7 @@ export { type CaseInput, caseGraph, type OperationCase, size } from './case.js';
 export const TESTED_ELSEWHERE: ReadonlySet<string> = new Set([
   'clamp_list',
   'centre_list',
+  'unscale_list',
   'update_adam',
   'update_sgd',
   'update_lamb',

@@ -5,6 +5,7 @@ import { blendListOperation } from '../../src/graph/ops/blend-list.js';
 import { centreListOperation } from '../../src/graph/ops/centre-list.js';
 import { clampListOperation } from '../../src/graph/ops/clamp-list.js';
 import { clipNormOperation } from '../../src/graph/ops/clip-norm.js';
+import { unscaleListOperation } from '../../src/graph/ops/unscale-list.js';
 import { updateAdamOperation } from '../../src/graph/ops/update-adam.js';
 import { updateLambOperation } from '../../src/graph/ops/update-lamb.js';
 import { updateSgdOperation } from '../../src/graph/ops/update-sgd.js';
@@ -231,6 +232,18 @@ describe('lists of gradients and weights', () => {
     compare({ operation: op(centreListOperation), each: 1, stored: [0] }, singles, [], (_, r) =>
       SHAPES[r].length < 2 ? 0 : 1e-6,
     );
+  });
+
+  it('unscale_list is the definition, and its norm tells an overflow', () => {
+    const step = { operation: op(unscaleListOperation), each: 1, stored: [0], extra: 1 };
+    compare(step, singles, [f32([1], [0.125])], (want) => 1e-6 * Math.abs(want));
+    for (const value of [Number.POSITIVE_INFINITY, Number.NaN]) {
+      for (const isa of SETS) {
+        const outputs = run(step, [f32([3], [1, value, 2]), f32([1], [0.5])], 1, isa);
+        expect(outputs[1][0]).toBe(value);
+        expect([...outputs[0]]).toEqual([0.5, value, 1]);
+      }
+    }
   });
 
   it('blend_list is the definition; a weight of 0 forgets even NaN', () => {

@@ -104,6 +104,7 @@ listCall('update_lamb', { each: 4, stored: [0, 2, 3], shared: [[2, 8], [1]] });
 listCall('update_sgd', { each: 3, stored: [0, 2], shared: [[2, 8], [1]] });
 listCall('clamp_list', { attrs: { limit: 0.5 } });
 listCall('centre_list', {});
+listCall('unscale_list', { shared: [[1]], extra: 1 });
 listCall('blend_list', { each: 2, shared: [[2]] });
 listCall('ascend_list', { each: 2, shared: [[2]], extra: 1, attrs: { rho: 0.05, eta: 0.01 } });
 

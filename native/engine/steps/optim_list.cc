@@ -3,10 +3,12 @@
 //                          clip_grad_norm_; maxNorm ≤ 0: 1. A norm that is NaN gives NaN, an infinite one 0.
 //   clamp_list {limit}     grad × n → grad × n
 //   centre_list            grad × n → grad × n, each less the mean over all axes but the first; tensors of one axis stay as they are
+//   unscale_list           grad × n, factor (1) → grad × n, norm (1): grad = factor·grad, and the norm of all of them afterwards
 //   blend_list             (to, from) × n, weights (2) → to × n: to = weights[0]·to + weights[1]·from
 //   ascend_list {rho, eta} (param, grad) × n, adaptive (n) → param × n, norm (1): param += rho/(norm + 1e-12)·T²·grad with
 //                          norm = ‖T·grad‖ over the whole list
 // Outputs of the names of inputs are those inputs, updated in place.
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/optim/optim.h"
 #include "kernels/reduce/reduce.h"
 
@@ -96,6 +98,35 @@ class Centre final : public Step {
   TensorList list_;
 };
 
+class Unscale final : public Step {
+ public:
+  explicit Unscale(BindContext& context)
+      : elementwise_(elementwise_table(context.isa())), reduce_(reduce_table(context.isa())), list_(context, kGrad, 1) {
+    factor_ = expect(context.input(list_.shared(0)), DType::f32, {1}, "factor").as<float>();
+    list_.expect_outputs(context, {0}, kGrad, 1);
+    norm_ = expect(context.output(static_cast<size_t>(list_.tensors())), DType::f32, {1}, "norm").as<float>();
+    context.workspace(list_.stretches().size() * sizeof(double));
+  }
+  void run(RunContext& context) override {
+    double* partial = reinterpret_cast<double*>(context.workspace);
+    list_.run(context.pool, [&](int64_t i, const Stretch& s) {
+      float* grad = list_.at(s, 0);
+      elementwise_.scale(grad, *factor_, grad, s.count);
+      partial[i] = reduce_.sum_squares(grad, s.count);
+    });
+    *norm_ = static_cast<float>(std::sqrt(sum_in_order(partial, list_.stretches().size())));
+  }
+  double flops() const override { return 3.0 * static_cast<double>(list_.elements()); }
+  double bytes() const override { return 8.0 * static_cast<double>(list_.elements()); }
+
+ private:
+  const ElementwiseKernels& elementwise_;
+  const ReduceKernels& reduce_;
+  TensorList list_;
+  const float* factor_;
+  float* norm_;
+};
+
 class Blend final : public Step {
  public:
   explicit Blend(const BindContext& context) : kernels_(optim_table(context.isa())), list_(context, kBlend, 1) {
@@ -157,6 +188,7 @@ class Ascend final : public Step {
 std::unique_ptr<Step> bind_clip_norm(BindContext& context) { return std::make_unique<ClipNorm>(context); }
 std::unique_ptr<Step> bind_clamp_list(BindContext& context) { return std::make_unique<Clamp>(context); }
 std::unique_ptr<Step> bind_centre_list(BindContext& context) { return std::make_unique<Centre>(context); }
+std::unique_ptr<Step> bind_unscale_list(BindContext& context) { return std::make_unique<Unscale>(context); }
 std::unique_ptr<Step> bind_blend_list(BindContext& context) { return std::make_unique<Blend>(context); }
 std::unique_ptr<Step> bind_ascend_list(BindContext& context) { return std::make_unique<Ascend>(context); }
 

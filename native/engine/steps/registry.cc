@@ -84,6 +84,7 @@ std::unique_ptr<Step> bind_blend_list(BindContext&);
 std::unique_ptr<Step> bind_centre_list(BindContext&);
 std::unique_ptr<Step> bind_clamp_list(BindContext&);
 std::unique_ptr<Step> bind_clip_norm(BindContext&);
+std::unique_ptr<Step> bind_unscale_list(BindContext&);
 std::unique_ptr<Step> bind_update_adam(BindContext&);
 std::unique_ptr<Step> bind_update_lamb(BindContext&);
 std::unique_ptr<Step> bind_update_sgd(BindContext&);
@@ -202,6 +203,7 @@ constexpr Entry kEntries[] = {
     {"centre_list", bind_centre_list},
     {"clamp_list", bind_clamp_list},
     {"clip_norm", bind_clip_norm},
+    {"unscale_list", bind_unscale_list},
     {"update_adam", bind_update_adam},
     {"update_lamb", bind_update_lamb},
     {"update_sgd", bind_update_sgd},

@@ -71,6 +71,7 @@ import { tanhOperation } from './tanh.js';
 import { tanhGradOperation } from './tanh-grad.js';
 import { transposeOperation } from './transpose.js';
 import { unfoldOperation } from './unfold.js';
+import { unscaleListOperation } from './unscale-list.js';
 import { updateAdamOperation } from './update-adam.js';
 import { updateLambOperation } from './update-lamb.js';
 import { updateSgdOperation } from './update-sgd.js';
@@ -128,6 +129,7 @@ const ALL = [
   pinballGradOperation,
   clipNormOperation,
   clampListOperation,
+  unscaleListOperation,
   centreListOperation,
   updateAdamOperation,
   updateSgdOperation,
