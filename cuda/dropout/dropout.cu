@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(kThreads) map_drawn(const float* a, const floa
   const int lane = threadIdx.x % 32;
   const int64_t warps = static_cast<int64_t>(gridDim.x) * (kThreads / 32);
   const uint32_t key0 = draw.rng[0], key1 = draw.rng[1], step = draw.rng[2];
-  for (int64_t chunk = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32; chunk * kWarpElements < n;
+  const int64_t whole = quads ? n / 4 * 4 : 0;   // elements that go by quads
+  for (int64_t chunk = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32; chunk * kWarpElements < whole;
        chunk += warps) {
     const uint4 words = philox_block(static_cast<uint64_t>(chunk) * 32 + lane, draw.stream, step, key0, key1);
 #pragma unroll
@@ -43,21 +44,22 @@ __global__ void __launch_bounds__(kThreads) map_drawn(const float* a, const floa
       const uint32_t w0 = __shfl_sync(0xffffffffu, words.x, source), w1 = __shfl_sync(0xffffffffu, words.y, source);
       const uint32_t w2 = __shfl_sync(0xffffffffu, words.z, source), w3 = __shfl_sync(0xffffffffu, words.w, source);
       const uint32_t front = lane % 2 == 0 ? w0 : w2, back = lane % 2 == 0 ? w1 : w3;
-      const bool kept[4] = {(front & 0xffffu) >= draw.threshold, (front >> 16) >= draw.threshold,
-                            (back & 0xffffu) >= draw.threshold, (back >> 16) >= draw.threshold};
       const int64_t e = chunk * kWarpElements + half * 128 + 4 * lane;
-      if (quads && e + 4 <= n) {
-        const float4 x = *reinterpret_cast<const float4*>(a + e);
-        const float4 z = two ? *reinterpret_cast<const float4*>(b + e) : x;
-        *reinterpret_cast<float4*>(y + e) =
-            make_float4(f(x.x, z.x, kept[0]), f(x.y, z.y, kept[1]), f(x.z, z.z, kept[2]), f(x.w, z.w, kept[3]));
-      } else {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          if (e + i < n) y[e + i] = f(a[e + i], two ? b[e + i] : 0.0f, kept[i]);
-        }
-      }
+      if (e >= whole) continue;
+      const float4 x = *reinterpret_cast<const float4*>(a + e);
+      const float4 z = two ? *reinterpret_cast<const float4*>(b + e) : x;
+      // As an instruction: left to itself the compiler makes four stores of one quad, with the shuffles in between.
+      __stwb(reinterpret_cast<float4*>(y + e),
+             make_float4(f(x.x, z.x, (front & 0xffffu) >= draw.threshold), f(x.y, z.y, (front >> 16) >= draw.threshold),
+                         f(x.z, z.z, (back & 0xffffu) >= draw.threshold), f(x.w, z.w, (back >> 16) >= draw.threshold)));
     }
+  }
+  // The tail, one by one, each drawing its block itself.
+  for (int64_t e = whole + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; e < n; e += warps * 32) {
+    const uint4 words = philox_block(static_cast<uint64_t>(e) / 8, draw.stream, step, key0, key1);
+    const int word = static_cast<int>(e % 8) / 2;
+    const uint32_t pair = word == 0 ? words.x : word == 1 ? words.y : word == 2 ? words.z : words.w;
+    y[e] = f(a[e], two ? b[e] : 0.0f, (e % 2 == 0 ? pair & 0xffffu : pair >> 16) >= draw.threshold);
   }
 }
 

@@ -5,12 +5,12 @@
  *
  * Needs nvcc and the folder of tools that FLASHBOOK_TOOLS names, else ../shared/tools; without them `unavailable` says what is missing.
  */
+import { deepStrictEqual } from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where ptxsim and cuda-static lie. */
@@ -138,10 +138,8 @@ export async function simulate<T>(
 
 /** Nothing amiss in the simulator's eyes: no error, no hard issue, no leak. */
 export function expectClean({ error, issues, hard_issues, leaked_allocs }: Report): void {
-  expect({ error, hard_issues, leaked_allocs, issues: issues.map(({ kind, first }) => `${kind}: ${first}`) }).toEqual({
-    error: '',
-    hard_issues: 0,
-    leaked_allocs: 0,
-    issues: [],
-  });
+  deepStrictEqual(
+    { error, hard_issues, leaked_allocs, issues: issues.map(({ kind, first }) => `${kind}: ${first}`) },
+    { error: '', hard_issues: 0, leaked_allocs: 0, issues: [] },
+  );
 }
