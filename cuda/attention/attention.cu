@@ -1,6 +1,7 @@
 // The calls of attention.h: the operands are split by heads into the workspace, then the kernels of the precision run.
 #include "cuda/attention/attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cuda/attention/launch.h"
@@ -15,8 +16,13 @@ size_t aligned(int64_t bytes) { return static_cast<size_t>(ceil_div(bytes, 256) 
 int padded_dim(int head_dim) { return head_dim <= 16 ? 16 : head_dim <= 32 ? 32 : head_dim <= 64 ? 64 : 128; }
 
 Shape shape_of(const Problem& p) {
-  return {p.heads, p.steps, p.queries, p.head_dim, static_cast<float>(1.0 / std::sqrt(static_cast<double>(p.head_dim))),
-          p.patterns};
+  Shape shape = {p.heads, p.steps, p.queries, p.head_dim, static_cast<float>(1.0 / std::sqrt(static_cast<double>(p.head_dim))),
+                 p.patterns};
+  for (int head = 0; p.patterns.per_head && head < p.heads; head++) {   // beyond `steps` they say the same
+    shape.patterns.window[head] = std::min(p.patterns.window[head], p.steps);
+    shape.patterns.stride[head] = std::min(p.patterns.stride[head], p.steps);
+  }
+  return shape;
 }
 
 // Bytes of rows of all heads, in the precision of the products.

@@ -6,9 +6,12 @@
 #include "cuda/gemm/gemm_f32.cuh"
 #include "cuda/gemm/pack.cuh"
 #include "cuda/gemm/tensor_tile.cuh"
+#include "kernels/gemm/gemm.h"
 
 namespace flashbook::cuda::gemm {
 namespace {
+
+using ::flashbook::gemm::k_chunk;   // the processor's, so that the bits are too
 
 constexpr int64_t kManyTiles = 128;                        // about one a multiprocessor of an A100 or H100
 constexpr int64_t kMaxPartialBytes = int64_t{32} << 20;    // for a product that is split along K

@@ -12,12 +12,6 @@ namespace flashbook::cuda::gemm {
 
 constexpr int kF32Rows = 64, kF32Columns = 128, kF32Threads = 128, kF32Step = 8;
 
-// As native/kernels/gemm/gemm.h: chunks of equal length, at most 256, a multiple of 8. Depends on K alone.
-constexpr int64_t k_chunk(int64_t k) {
-  const int64_t chunks = (k + 255) / 256;
-  return chunks <= 1 ? k : ((k + chunks - 1) / chunks + 7) / 8 * 8;
-}
-
 // One 128-bit store; the compiler takes some of them apart.
 __device__ __forceinline__ void store_vector(float* to, float4 x) {
   asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};"

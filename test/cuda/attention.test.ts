@@ -176,6 +176,7 @@ const cases: Case[] = [
   { batch: 1, steps: 150, heads: 3, dim: 16, causal: true, windows: [10, 64, 1], slopes: [0, 0.25, 0.5] },
   { batch: 1, steps: 140, heads: 3, dim: 16, windows: [20, 0, 70], strides: [1, 2, 5], slopes: [0.5, 0.125, 0] },
   { batch: 1, steps: 200, heads: 2, dim: 32, causal: true, strides: [4, 70] },
+  { batch: 1, steps: 10, heads: 2, dim: 16, windows: [2 ** 31 - 1, 10], strides: [2 ** 31 - 1, 10] },
 ];
 
 describeCuda('CUDA attention', () => {
