@@ -1,7 +1,11 @@
-// Steps attention and attention_grad {heads, causal, queries: all | last, precision}, checked as in native/engine/steps/attention.cc:
+// Steps attention and attention_grad {heads, causal, queries: all | last, precision, windows, strides, alibi: one number a head}, checked as in native/engine/steps/attention.cc:
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
 #include "cuda/attention/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
 
 #include "cuda/gemm/attributes.h"
 
@@ -9,6 +13,41 @@ namespace flashbook {
 namespace {
 
 using cuda::attention::Problem;
+
+// One number a head; false where the attribute is absent.
+template <class T>
+bool read_pattern(const BindContext& context, const char* name, int64_t heads, double low, bool whole, T* into) {
+  const std::vector<double> list = context.numbers(name);
+  if (list.empty()) return false;
+  if (static_cast<int64_t>(list.size()) != heads) {
+    throw BindError("expected " + std::to_string(heads) + " numbers, one a head, for attribute " + name + " but received " +
+                    std::to_string(list.size()));
+  }
+  for (double value : list) {
+    if (!(value >= low && value <= INT32_MAX) || (whole && value != std::floor(value))) {
+      attribute_error(name, (whole ? "integers" : "numbers") + std::string(" from ") + std::to_string(static_cast<int64_t>(low)) +
+                            " to " + std::to_string(INT32_MAX), value);
+    }
+  }
+  constexpr int kMaxHeads = cuda::attention::kMaxPatternHeads;
+  if (heads > kMaxHeads) {
+    throw BindError("expected at most " + std::to_string(kMaxHeads) + " heads with a pattern of their own on CUDA but received " +
+                    std::to_string(heads));
+  }
+  std::transform(list.begin(), list.end(), into, [](double value) { return static_cast<T>(value); });
+  return true;
+}
+
+cuda::attention::Patterns patterns_of(const BindContext& context, int64_t heads) {
+  cuda::attention::Patterns patterns;
+  std::fill(std::begin(patterns.stride), std::end(patterns.stride), 1);
+  patterns.causal = context.flag("causal", false);
+  const bool windows = read_pattern(context, "windows", heads, 0, true, patterns.window);
+  const bool strides = read_pattern(context, "strides", heads, 1, true, patterns.stride);
+  const bool slopes = read_pattern(context, "alibi", heads, 0, false, patterns.slope);
+  patterns.per_head = windows || strides || slopes;
+  return patterns;
+}
 
 // All but the memory that is written.
 Problem problem_of(const BindContext& context, const Operand& qkv) {
@@ -35,7 +74,7 @@ Problem problem_of(const BindContext& context, const Operand& qkv) {
   problem.steps = static_cast<int>(steps);
   problem.queries = queries == "last" ? 1 : problem.steps;
   problem.head_dim = static_cast<int>(columns / (3 * heads));
-  problem.patterns.causal = context.flag("causal", false);
+  problem.patterns = patterns_of(context, heads);
   problem.precision = cuda::precision_attribute(context);
   problem.qkv = qkv.as<float>();
   return problem;
@@ -43,9 +82,16 @@ Problem problem_of(const BindContext& context, const Operand& qkv) {
 
 // Pairs of a query and a key that it sees, all heads together.
 double pairs_of(const Problem& problem) {
-  const double t = problem.steps;
-  const double pairs = problem.patterns.causal && problem.queries > 1 ? t * (t + 1) / 2 : t * problem.queries;
-  return pairs * static_cast<double>(problem.batch * problem.heads);
+  double pairs = 0;
+  for (int head = 0; head < problem.heads; head++) {
+    const bool own = problem.patterns.per_head;
+    const int64_t stride = own ? problem.patterns.stride[head] : 1, window = own ? problem.patterns.window[head] : 0;
+    for (int64_t t = problem.steps - problem.queries; t < problem.steps; t++) {
+      const int64_t reach = window == 0 ? problem.steps : window - 1, ahead = problem.patterns.causal ? 0 : problem.steps - 1 - t;
+      pairs += static_cast<double>(1 + std::min(t, reach) / stride + std::min(ahead, reach) / stride);
+    }
+  }
+  return pairs * static_cast<double>(problem.batch);
 }
 
 }  // namespace
