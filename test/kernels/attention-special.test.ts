@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/graph/operation.js';
 import { attentionOperation } from '../../src/graph/ops/attention.js';
-import { visibleKeys } from '../../src/graph/ops/attention-pattern.js';
+import { type AttentionPattern, patternAttributes, visibleKeys } from '../../src/graph/ops/attention-pattern.js';
 import type { Isa } from '../../src/native/index.js';
 import { runStep, type StepOperand, sameBits } from './one-step.js';
 import { defined, drawn, expectClose, f32, SETS } from './oracle.js';
@@ -71,7 +71,7 @@ describe.each(SETS)('attention on %s', (isa) => {
       const [steps, headDim] = [300, 24];
       for (const causal of [true, false]) {
         const plain = drawn([1, steps, 3 * headDim], 9);
-        const attrs = { heads: 1, causal, queries: 'all' as const, ...pattern };
+        const attrs = { heads: 1, causal, queries: 'all' as const, ...patternAttributes(pattern) };
         const call = (qkv: StepOperand) =>
           runStep(
             {
