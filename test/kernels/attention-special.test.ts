@@ -65,54 +65,56 @@ describe.each(SETS)('attention on %s', (isa) => {
     }
   });
 
-  it.each([{ windows: [5] }, { windows: [64], alibi: [0.1] }, { strides: [3] }, { windows: [40], strides: [7] }])(
-    'keeps a NaN from queries that do not see its key: %j',
-    (pattern) => {
-      const [steps, headDim] = [300, 24];
-      for (const causal of [true, false]) {
-        const plain = drawn([1, steps, 3 * headDim], 9);
-        const attrs = { heads: 1, causal, queries: 'all' as const, ...patternAttributes(pattern) };
-        const call = (qkv: StepOperand) =>
-          runStep(
-            {
-              kernel: 'attention',
-              inputs: [qkv],
-              outputs: [{ shape: [1, steps, headDim] }, { shape: [1, 1, steps] }],
-              attrs,
-            },
-            { isa },
-          ) as [Float32Array, Float32Array];
-        const grad = (dO: StepOperand, qkv: StepOperand, [o, lse]: [Float32Array, Float32Array]) =>
-          runStep(
-            {
-              kernel: 'attention_grad',
-              inputs: [dO, qkv, f32([1, steps, headDim], o), f32([1, 1, steps], lse)],
-              outputs: [{ shape: qkv.shape }],
-              attrs,
-            },
-            { isa },
-          )[0] as Float32Array;
-        const clean = call(plain);
-        const dO = drawn([1, steps, headDim], 10);
-        const cleanGrad = grad(dO, plain, clean);
-        const key = 150;
-        const data = (plain.data as Float32Array).slice();
-        data.fill(Number.NaN, (key * 3 + 1) * headDim, (key * 3 + 3) * headDim);
-        const spoilt = call(f32(plain.shape, data));
-        const spoiltGrad = grad(dO, f32(plain.shape, data), spoilt);
-        for (let t = 0; t < steps; t++) {
-          const row = (array: Float32Array, at: number) => array.subarray(at * headDim, (at + 1) * headDim);
-          if (visibleKeys(pattern, causal, steps, 0, t).includes(key)) {
-            expect(row(spoilt[0], t).every(Number.isNaN), `o of ${t}`).toBe(true);
-            expect(row(spoiltGrad, 3 * t).every(Number.isNaN), `dq of ${t}`).toBe(true);
-          } else {
-            expect(sameBits(row(spoilt[0], t), row(clean[0], t)), `o of ${t}`).toBe(true);
-            expect(sameBits(row(spoiltGrad, 3 * t), row(cleanGrad, 3 * t)), `dq of ${t}`).toBe(true);
-          }
+  it.each<AttentionPattern>([
+    { windows: [5] },
+    { windows: [64], alibi: [0.1] },
+    { strides: [3] },
+    { windows: [40], strides: [7] },
+  ])('keeps a NaN from queries that do not see its key: %j', (pattern) => {
+    const [steps, headDim] = [300, 24];
+    for (const causal of [true, false]) {
+      const plain = drawn([1, steps, 3 * headDim], 9);
+      const attrs = { heads: 1, causal, queries: 'all' as const, ...patternAttributes(pattern) };
+      const call = (qkv: StepOperand) =>
+        runStep(
+          {
+            kernel: 'attention',
+            inputs: [qkv],
+            outputs: [{ shape: [1, steps, headDim] }, { shape: [1, 1, steps] }],
+            attrs,
+          },
+          { isa },
+        ) as [Float32Array, Float32Array];
+      const grad = (dO: StepOperand, qkv: StepOperand, [o, lse]: [Float32Array, Float32Array]) =>
+        runStep(
+          {
+            kernel: 'attention_grad',
+            inputs: [dO, qkv, f32([1, steps, headDim], o), f32([1, 1, steps], lse)],
+            outputs: [{ shape: qkv.shape }],
+            attrs,
+          },
+          { isa },
+        )[0] as Float32Array;
+      const clean = call(plain);
+      const dO = drawn([1, steps, headDim], 10);
+      const cleanGrad = grad(dO, plain, clean);
+      const key = 150;
+      const data = (plain.data as Float32Array).slice();
+      data.fill(Number.NaN, (key * 3 + 1) * headDim, (key * 3 + 3) * headDim);
+      const spoilt = call(f32(plain.shape, data));
+      const spoiltGrad = grad(dO, f32(plain.shape, data), spoilt);
+      for (let t = 0; t < steps; t++) {
+        const row = (array: Float32Array, at: number) => array.subarray(at * headDim, (at + 1) * headDim);
+        if (visibleKeys(pattern, causal, steps, 0, t).includes(key)) {
+          expect(row(spoilt[0], t).every(Number.isNaN), `o of ${t}`).toBe(true);
+          expect(row(spoiltGrad, 3 * t).every(Number.isNaN), `dq of ${t}`).toBe(true);
+        } else {
+          expect(sameBits(row(spoilt[0], t), row(clean[0], t)), `o of ${t}`).toBe(true);
+          expect(sameBits(row(spoiltGrad, 3 * t), row(cleanGrad, 3 * t)), `dq of ${t}`).toBe(true);
         }
       }
-    },
-  );
+    }
+  });
 
   it('keeps a NaN of the gradient from queries that do not see the key', () => {
     const [steps, headDim, cut] = [70, 16, 37];
