@@ -1,6 +1,6 @@
 import { invalid } from '../core/errors.js';
 import { checkOptions, finite, integer, oneOf } from '../core/options.js';
-import { selectStep, type Tensor } from '../graph/index.js';
+import { alibiSlopes, selectStep, type Tensor } from '../graph/index.js';
 import {
   addPositions,
   ClassifierHead,
@@ -11,11 +11,12 @@ import {
   LearnedPositions,
   Linear,
   Module,
+  multiScaleHeads,
 } from '../nn/index.js';
 
-/** How a model knows which step is which: see `addPositions`, `LearnedPositions`, `rotary`. */
-export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'none';
-export const POSITIONS = ['sinusoidal', 'learned', 'rotary', 'none'] as const satisfies readonly Positions[];
+/** How a model knows which step is which: see `addPositions`, `LearnedPositions`, `rotary`, `alibiSlopes`. */
+export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'alibi' | 'none';
+export const POSITIONS = ['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const satisfies readonly Positions[];
 
 export interface PricePredictorOptions {
   /** Columns of a step: what is known at one moment. */
@@ -35,6 +36,8 @@ export interface PricePredictorOptions {
   /** Stochastic depth of the last layer; that of the others rises to it linearly. */
   dropPath?: number;
   positions?: Positions;
+  /** 'multiScale': the heads look at horizons of their own, see `multiScaleHeads`. */
+  attention?: 'full' | 'multiScale';
   /** Experts of a mixture in place of each feed-forward; 0: none. */
   experts?: number;
   /** Experts that a step uses. */
@@ -53,6 +56,7 @@ export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>>
   dropout: 0.1,
   dropPath: 0,
   positions: 'sinusoidal',
+  attention: 'full',
   experts: 0,
   topExperts: 2,
 };
@@ -89,6 +93,8 @@ export class PricePredictor extends Module {
       dropout,
       causal: true,
       rotary: o.positions === 'rotary' ? {} : undefined,
+      alibi: o.positions === 'alibi' ? alibiSlopes(heads) : undefined,
+      ...(o.attention === 'multiScale' && multiScaleHeads(heads, o.steps)),
       experts: o.experts > 0 ? { experts: o.experts, topK: o.topExperts } : undefined,
     };
     this.encoder = this.children(
@@ -127,13 +133,14 @@ export class PricePredictor extends Module {
 function checked(options: PricePredictorOptions): Required<PricePredictorOptions> {
   checkOptions('PricePredictor', options, Object.keys(PRICE_PREDICTOR_DEFAULTS));
   const o = { ...PRICE_PREDICTOR_DEFAULTS, ...options };
-  const { dropout, dropPath, positions, experts, ...sizes } = o;
+  const { dropout, dropPath, positions, attention, experts, ...sizes } = o;
   for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
   integer('experts', experts, 0);
   if (experts > 0 && o.topExperts > experts) throw invalid('topExperts', `at most experts = ${experts}`, o.topExperts);
   finite('dropout', dropout, 0, 0.999);
   finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);
+  oneOf('attention', attention, ['full', 'multiScale']);
   if (o.dModel % 4 !== 0) throw invalid('dModel', 'a multiple of 4 (the heads halve it twice)', o.dModel);
   if (o.dModel % o.heads !== 0) throw invalid('dModel', `a multiple of heads = ${o.heads}`, o.dModel);
   if (positions === 'rotary' && (o.dModel / o.heads) % 2 !== 0) {

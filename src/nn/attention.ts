@@ -45,3 +45,13 @@ export class SelfAttention extends Module {
     return this.projection.forward(attention(qkv, { heads, causal, windows, strides, alibi }));
   }
 }
+
+/**
+ * Horizons of the heads of a layer over `steps` steps, in turn: all steps, the last quarter, the last sixteenth, every fourth step. Heads that
+ * look near cost less.
+ */
+export function multiScaleHeads(heads: number, steps: number): { windows: number[]; strides: number[] } {
+  const each = (scales: readonly number[]) => Array.from({ length: heads }, (_, head) => scales[head % scales.length]);
+  const part = (share: number) => Math.max(2, Math.ceil(steps / share));
+  return { windows: each([0, part(4), part(16), 0]), strides: each([1, 1, 1, 4]) };
+}

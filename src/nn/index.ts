@@ -1,4 +1,4 @@
-export { SelfAttention, type SelfAttentionOptions } from './attention.js';
+export { multiScaleHeads, SelfAttention, type SelfAttentionOptions } from './attention.js';
 export { BatchNorm } from './batch-norm.js';
 export { BilinearLayer, BilinearNorm, type BilinearSizes, TemporalAttentionBilinear } from './bilinear.js';
 export { Conv1d, type Conv1dModuleOptions, Conv2d } from './conv.js';

@@ -10,7 +10,7 @@ import {
   softmaxCrossEntropy,
 } from '../../src/graph/index.js';
 import { PricePredictor } from '../../src/models/price-predictor.js';
-import { initialise } from '../../src/nn/index.js';
+import { initialise, multiScaleHeads } from '../../src/nn/index.js';
 
 const SMALL = { features: 3, steps: 5, dModel: 8, heads: 2, layers: 2, feedForward: 12, horizons: 2 };
 
@@ -39,6 +39,7 @@ describe('PricePredictor', () => {
     ['sinusoidal', 0],
     ['learned', 12_800],
     ['rotary', 0],
+    ['alibi', 0],
     ['none', 0],
   ] as const)('with %s positions has %i parameters more', (positions, more) => {
     expect(new PricePredictor({ positions }).parameterCount()).toBe(1_022_601 + more);
@@ -46,7 +47,7 @@ describe('PricePredictor', () => {
 
   test('tells the order of steps by every kind of positions, and not without', () => {
     const last = 4 * 3;
-    for (const positions of ['sinusoidal', 'learned', 'rotary', 'none'] as const) {
+    for (const positions of ['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const) {
       // One layer: its last query sees a set of keys, in which only positions tell one from another.
       const model = new PricePredictor({ ...SMALL, layers: 1, positions });
       const graph = new Graph();
@@ -59,6 +60,11 @@ describe('PricePredictor', () => {
       if (positions === 'none') expect(moved).toBeLessThan(1e-12);
       else expect(moved, positions).toBeGreaterThan(1e-9);
     }
+  });
+
+  test('multi-scale attention: heads in turn see all, a quarter, a sixteenth, every fourth step', () => {
+    expect(multiScaleHeads(5, 64)).toEqual({ windows: [0, 16, 4, 0, 0], strides: [1, 1, 1, 4, 1] });
+    expect(new PricePredictor({ attention: 'multiScale' }).parameterCount()).toBe(1_022_601);
   });
 
   test('refuses what does not fit', () => {

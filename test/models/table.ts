@@ -22,11 +22,16 @@ const COMMON = { features: 8, horizons: 2, dropout: 0 };
 const TRANSFORMER = { ...COMMON, steps: 7, dModel: 32, heads: 4, layers: 2, feedForward: 36 };
 
 export const ARCHITECTURES: readonly ArchitectureCase[] = [
-  ...(['sinusoidal', 'learned', 'rotary', 'none'] as const).map((positions) => ({
+  ...(['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const).map((positions) => ({
     name: `PricePredictor, ${positions} positions`,
     build: (options = {}) => new PricePredictor({ ...TRANSFORMER, positions, ...options }),
     quantised: 10,
   })),
+  {
+    name: 'PricePredictor, heads of several horizons',
+    build: (options = {}) => new PricePredictor({ ...TRANSFORMER, steps: 20, attention: 'multiScale', ...options }),
+    quantised: 10,
+  },
   {
     name: 'PricePredictor with a mixture of experts',
     build: (options = {}) => new PricePredictor({ ...TRANSFORMER, experts: 4, topExperts: 2, ...options }),
