@@ -17,9 +17,13 @@ struct Gelu {
   float scale;
   __device__ float operator()(float x, float, bool kept) const { return kept ? __fmul_rn(cuda::gelu(x), scale) : 0.0f; }
 };
+struct GeluSlope {
+  float scale;
+  __device__ float operator()(float x, float, bool kept) const { return kept ? __fmul_rn(cuda::gelu_slope(x), scale) : 0.0f; }
+};
 struct GeluGrad {
   float scale;
-  __device__ float operator()(float dy, float x, bool kept) const { return (kept ? dy * scale : 0.0f) * gelu_slope(x); }
+  __device__ float operator()(float dy, float x, bool kept) const { return (kept ? dy * scale : 0.0f) * cuda::gelu_slope(x); }
 };
 struct Add {
   float scale;
@@ -77,6 +81,9 @@ cudaError_t plain(const float* x, float* y, int64_t n, const Draw& draw, cudaStr
 }
 cudaError_t gelu(const float* x, float* y, int64_t n, const Draw& draw, cudaStream_t stream) {
   return launch<false>(x, nullptr, y, n, draw, stream, Gelu{draw.scale});
+}
+cudaError_t gelu_slope(const float* x, float* slope, int64_t n, const Draw& draw, cudaStream_t stream) {
+  return launch<false>(x, nullptr, slope, n, draw, stream, GeluSlope{draw.scale});
 }
 cudaError_t gelu_grad(const float* dy, const float* x, float* dx, int64_t n, const Draw& draw, cudaStream_t stream) {
   return launch<true>(dy, x, dx, n, draw, stream, GeluGrad{draw.scale});

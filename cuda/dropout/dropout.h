@@ -21,6 +21,8 @@ struct Draw {
 
 cudaError_t plain(const float* x, float* y, int64_t n, const Draw& draw, cudaStream_t stream);
 cudaError_t gelu(const float* x, float* y, int64_t n, const Draw& draw, cudaStream_t stream);
+// slope = kept ? gelu'(x)·scale : 0, the factor that the gradient of gelu takes.
+cudaError_t gelu_slope(const float* x, float* slope, int64_t n, const Draw& draw, cudaStream_t stream);
 cudaError_t gelu_grad(const float* dy, const float* x, float* dx, int64_t n, const Draw& draw, cudaStream_t stream);
 cudaError_t add(const float* x, const float* residual, float* y, int64_t n, const Draw& draw, cudaStream_t stream);
 

@@ -1,4 +1,4 @@
-// Steps dropout, gelu_dropout, gelu_dropout_grad, dropout_add {p, stream}, operands as in native/engine/steps/dropout.cc.
+// Steps dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add {p, stream}, operands as in native/engine/steps/dropout.cc.
 #include "cuda/dropout/dropout.h"
 
 #include "cuda/engine/steps.h"
@@ -49,6 +49,24 @@ std::unique_ptr<Step> bind_binary(BindContext& context, decltype(&add) launch, c
 
 std::unique_ptr<Step> bind_dropout(BindContext& context) { return bind_unary(context, plain); }
 std::unique_ptr<Step> bind_gelu_dropout(BindContext& context) { return bind_unary(context, cuda::dropout::gelu); }
+
+// The slope comes first: y may be x.
+std::unique_ptr<Step> bind_gelu_dropout_with_slope(BindContext& context) {
+  expect_counts(context, 2, 2, 2);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
+  const Operand& rng = expect(context.input(1), DType::u32, {4}, "rng");
+  const Operand& y = expect_same_shape(context.output(0), x, "y");
+  const Operand& slope = expect_same_shape(context.output(1), x, "slope");
+  const Draw draw = draw_of(context, rng);
+  const float* from = x.as<float>();
+  float *to = y.as<float>(), *to_slope = slope.as<float>();
+  const int64_t n = x.elements();
+  return cuda::step({.flops = static_cast<double>(n), .bytes = 12.0 * static_cast<double>(n)}, [=](RunContext&) {
+    const cudaError_t status = gelu_slope(from, to_slope, n, draw, cuda::stream());
+    return status != cudaSuccess ? status : cuda::dropout::gelu(from, to, n, draw, cuda::stream());
+  });
+}
+
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext& context) { return bind_binary(context, gelu_grad, "dy", "x", "dx"); }
 std::unique_ptr<Step> bind_dropout_add(BindContext& context) { return bind_binary(context, add, "x", "residual", "y"); }
 

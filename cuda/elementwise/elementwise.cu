@@ -9,6 +9,7 @@ namespace {
 // The operations as types of their own, so that a kernel's name in a profile says which it is.
 struct Relu { __device__ float operator()(int64_t, float x) const { return x < 0.0f ? 0.0f : x; } };
 struct Gelu { __device__ float operator()(int64_t, float x) const { return gelu(x); } };
+struct GeluSlope { __device__ float operator()(int64_t, float x) const { return gelu_slope(x); } };
 struct LeakyRelu {
   float slope;
   __device__ float operator()(int64_t, float x) const { return x > 0.0f ? x : __fmul_rn(slope, x); }
@@ -16,6 +17,7 @@ struct LeakyRelu {
 struct Tanh { __device__ float operator()(int64_t, float x) const { return tanhf(x); } };
 struct Sigmoid { __device__ float operator()(int64_t, float x) const { return __fdiv_rn(1.0f, 1.0f + expf(-x)); } };
 struct Exp { __device__ float operator()(int64_t, float x) const { return expf(x); } };
+struct Log { __device__ float operator()(int64_t, float x) const { return logf(x); } };
 struct Scale {
   float factor;
   __device__ float operator()(int64_t, float x) const { return __fmul_rn(x, factor); }
@@ -62,10 +64,12 @@ cudaError_t unary(Unary operation, const float* x, float parameter, float* y, in
   switch (operation) {
     case Unary::relu: return launch_map(x, y, n, stream, Relu{});
     case Unary::gelu: return launch_map(x, y, n, stream, Gelu{});
+    case Unary::gelu_slope: return launch_map(x, y, n, stream, GeluSlope{});
     case Unary::leaky_relu: return launch_map(x, y, n, stream, LeakyRelu{parameter});
     case Unary::tanh: return launch_map(x, y, n, stream, Tanh{});
     case Unary::sigmoid: return launch_map(x, y, n, stream, Sigmoid{});
     case Unary::exp: return launch_map(x, y, n, stream, Exp{});
+    case Unary::log: return launch_map(x, y, n, stream, Log{});
     case Unary::scale: return launch_map(x, y, n, stream, Scale{parameter});
   }
   return cudaErrorInvalidValue;

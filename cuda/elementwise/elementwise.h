@@ -11,7 +11,7 @@
 
 namespace flashbook::cuda::elementwise {
 
-enum class Unary : uint8_t { relu, gelu, leaky_relu, tanh, sigmoid, exp, scale };
+enum class Unary : uint8_t { relu, gelu, gelu_slope, leaky_relu, tanh, sigmoid, exp, log, scale };
 // (dy, x or y) → dx
 enum class Gradient : uint8_t { relu, gelu, leaky_relu, tanh, sigmoid };
 enum class Binary : uint8_t { add, mul };

@@ -1,4 +1,4 @@
-// Steps relu, gelu, leaky_relu {slope}, tanh, sigmoid, exp, their gradients, add, mul, scale {factor}, standardize {clip}.
+// Steps relu, gelu, leaky_relu {slope}, tanh, sigmoid, their gradients, gelu_with_slope, exp, log, add, mul, scale {factor}, standardize {clip}.
 // An output may share its memory with an input of the same shape.
 #include "cuda/elementwise/elementwise.h"
 
@@ -64,6 +64,23 @@ std::unique_ptr<Step> bind_gelu(BindContext& context) { return bind_unary(contex
 std::unique_ptr<Step> bind_tanh(BindContext& context) { return bind_unary(context, Unary::tanh, 16); }
 std::unique_ptr<Step> bind_sigmoid(BindContext& context) { return bind_unary(context, Unary::sigmoid, 14); }
 std::unique_ptr<Step> bind_exp(BindContext& context) { return bind_unary(context, Unary::exp, 12); }
+std::unique_ptr<Step> bind_log(BindContext& context) { return bind_unary(context, Unary::log, 12); }
+
+// The slope comes first: y may be x.
+std::unique_ptr<Step> bind_gelu_with_slope(BindContext& context) {
+  expect_counts(context, 1, 1, 2);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
+  const Operand& y = expect_same_shape(context.output(0), x, "y");
+  const Operand& slope = expect_same_shape(context.output(1), x, "slope");
+  const int64_t n = x.elements();
+  const float* from = x.as<float>();
+  float *to = y.as<float>(), *to_slope = slope.as<float>();
+  return cuda::step({.flops = 48.0 * static_cast<double>(n), .bytes = 12.0 * static_cast<double>(n)}, [=](RunContext&) {
+    const cudaError_t status = unary(Unary::gelu_slope, from, 0, to_slope, n, cuda::stream());
+    return status != cudaSuccess ? status : unary(Unary::gelu, from, 0, to, n, cuda::stream());
+  });
+}
+
 std::unique_ptr<Step> bind_leaky_relu(BindContext& context) {
   return bind_unary(context, Unary::leaky_relu, 1, slope_attribute(context));
 }

@@ -122,6 +122,26 @@ __global__ void __launch_bounds__(kThreads) clip_coefficient(const double* __res
   *coefficient = max_norm <= 0 ? 1.0f : limit > 1.0 ? 1.0f : static_cast<float>(limit);   // NaN stays NaN
 }
 
+__global__ void __launch_bounds__(kThreads) unscale_stretches(List list, const float* __restrict__ factor, double* partial) {
+  __shared__ double shared[kThreads / 32];
+  const Stretch s = list.stretches[blockIdx.x];
+  const float scale = *factor;
+  double sum = 0;
+  for_elements(s, [&](int i) {
+    const float g = __fmul_rn(s.at[0][i], scale);
+    s.at[0][i] = g;
+    sum = fma(static_cast<double>(g), static_cast<double>(g), sum);
+  });
+  sum = block_sum(sum, shared);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(kThreads) norm_of(const double* __restrict__ partial, int64_t count, float* norm) {
+  __shared__ double shared[kThreads / 32];
+  const double sum = added_in_order(partial, count, shared);
+  if (threadIdx.x == 0) *norm = static_cast<float>(sqrt(sum));
+}
+
 __global__ void __launch_bounds__(kThreads) clamp_stretches(List list, float limit) {
   const Stretch s = list.stretches[blockIdx.x];
   for_elements(s, [&](int i) {
@@ -205,6 +225,11 @@ cudaError_t lamb(const List& list, const float* hyper, const float* coefficient,
 cudaError_t clip_norm(const List& list, double max_norm, double* partial, float* coefficient, float* norm, cudaStream_t stream) {
   stretch_squares<<<blocks(list), kThreads, 0, stream>>>(list, partial);
   clip_coefficient<<<1, kThreads, 0, stream>>>(partial, list.count, max_norm, coefficient, norm);
+  return cudaPeekAtLastError();
+}
+cudaError_t unscale(const List& list, const float* factor, double* partial, float* norm, cudaStream_t stream) {
+  unscale_stretches<<<blocks(list), kThreads, 0, stream>>>(list, factor, partial);
+  norm_of<<<1, kThreads, 0, stream>>>(partial, list.count, norm);
   return cudaPeekAtLastError();
 }
 cudaError_t clamp(const List& list, float limit, cudaStream_t stream) {

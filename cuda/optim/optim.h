@@ -35,6 +35,8 @@ cudaError_t lamb(const List& list, const float* hyper, const float* coefficient,
 
 // Operand: grad. `partial` has a double a stretch.
 cudaError_t clip_norm(const List& list, double max_norm, double* partial, float* coefficient, float* norm, cudaStream_t stream);
+// grad = factor·grad, and the norm of all of them afterwards.
+cudaError_t unscale(const List& list, const float* factor, double* partial, float* norm, cudaStream_t stream);
 cudaError_t clamp(const List& list, float limit, cudaStream_t stream);
 // Operands: to, from; weights (2).
 cudaError_t blend(const List& list, const float* weights, cudaStream_t stream);

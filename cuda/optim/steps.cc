@@ -1,4 +1,4 @@
-// Steps over lists of tensors: update_adam, update_sgd, update_lamb, clip_norm {maxNorm}, clamp_list {limit}, centre_list, blend_list,
+// Steps over lists of tensors: update_adam, update_sgd, update_lamb, clip_norm {maxNorm}, unscale_list, clamp_list {limit}, centre_list, blend_list,
 // ascend_list {rho, eta}. Operands are read by the TensorList of native/engine/steps, hyper-parameters by the kernels.
 #include "cuda/optim/optim.h"
 
@@ -98,6 +98,17 @@ std::unique_ptr<Step> bind_clip_norm(BindContext& context) {
   context.workspace(list.stretches().size() * sizeof(double));
   return cuda::step(cost(list, 2, 1), [=, table = Table(list, 1)](RunContext& run) {
     return clip_norm(table.list(), max_norm, reinterpret_cast<double*>(run.workspace), coefficient, norm, cuda::stream());
+  });
+}
+
+std::unique_ptr<Step> bind_unscale_list(BindContext& context) {
+  const TensorList list(context, kGrad, 1);
+  const float* factor = expect(context.input(list.shared(0)), DType::f32, {1}, "factor").as<float>();
+  list.expect_outputs(context, {0}, kGrad, 1);
+  float* norm = expect(context.output(static_cast<size_t>(list.tensors())), DType::f32, {1}, "norm").as<float>();
+  context.workspace(list.stretches().size() * sizeof(double));
+  return cuda::step(cost(list, 3, 2), [=, table = Table(list, 1)](RunContext& run) {
+    return unscale(table.list(), factor, reinterpret_cast<double*>(run.workspace), norm, cuda::stream());
   });
 }
 

@@ -11,7 +11,7 @@ describe.skipIf(unavailable !== undefined)('kernels of CUDA', () => {
   test('update lists of tensors as the processor does', { timeout: 300_000 }, async () => {
     const { result, report } = await simulate<OptimAnswer>('optim.child.ts', {});
     expect(result.differences).toEqual([]);
-    expect(new Set(result.ran).size).toBe(8);
+    expect(new Set(result.ran).size).toBeGreaterThanOrEqual(8);
     expectClean(report);
   });
 

@@ -1,6 +1,6 @@
 /** The updates of whole lists of tensors on CUDA, against the plain scalar kernels of the processor. */
 import { Random } from '../../src/core/random.js';
-import { cpu, cuda, type Device, type PlanAttribute, type TypedArray } from '../../src/native/index.js';
+import { cpu, cuda, type Device, type PlanAttribute, runtimeInfo, type TypedArray } from '../../src/native/index.js';
 import { oneStepPlan, type StepCall, type StepOperand } from '../kernels/one-step.js';
 import { answer } from './child.js';
 
@@ -57,6 +57,7 @@ const ROWS: Row[] = [
     more: 2,
     attrs: { maxNorm },
   })),
+  { kernel: 'unscale_list', each: ['grad'], stored: [0], shared: [vector(0.125)], more: 1 },
   { kernel: 'clamp_list', each: ['grad'], stored: [0], shared: [], attrs: { limit: 0.3 } },
   { kernel: 'centre_list', each: ['grad'], stored: [0], shared: [] },
   ...[0, 0.9].map((a) => ({ kernel: 'blend_list', each: ['to', 'from'], stored: [0], shared: [vector(a, 0.25)] })),
@@ -70,7 +71,9 @@ const ROWS: Row[] = [
   },
 ];
 
-for (const { kernel, each, stored, shared, more = 0, attrs } of ROWS) {
+for (const { kernel, each, stored, shared, more = 0, attrs } of ROWS.filter((row) =>
+  runtimeInfo().steps.includes(row.kernel),
+)) {
   const random = new Random(11);
   const inputs: StepOperand[] = SHAPES.flatMap((shape) =>
     each.map((name) => ({
