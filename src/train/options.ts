@@ -104,6 +104,8 @@ export interface TrainOptions {
   /** Told of every step and evaluation; may end the run. */
   callbacks?: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
+  /** Time every kernel call: the result then has `profile`. Costs a clock reading a call. Default false. */
+  profile?: boolean;
   /** Where plans run; default the native CPU. */
   device?: Device | DeviceName;
   /** Milliseconds, for progress and for `checkpointEverySeconds`; never reaches a result. */
@@ -152,6 +154,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'tensorboard',
   'signal',
   'onProgress',
+  'profile',
   'device',
   'clock',
 ];
@@ -192,6 +195,7 @@ export interface ResolvedOptions {
   signal?: AbortSignal;
   callbacks: readonly TrainCallback[];
   onProgress?: (progress: TrainProgress) => void;
+  profile: boolean;
   device: Device;
   clock: Clock;
 }
@@ -280,6 +284,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     signal: options.signal,
     callbacks: options.callbacks ?? [],
     onProgress: options.onProgress,
+    profile: options.profile ?? false,
     device: resolveDevice(options.device),
     clock: options.clock ?? systemClock,
   };

@@ -1,6 +1,6 @@
 import { FlashbookError } from '../core/errors.js';
 import { constants, stateSpecs } from '../graph/index.js';
-import type { Plan, State } from '../native/index.js';
+import type { Plan, State, StepProfile } from '../native/index.js';
 import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
 import { BatchChanges, resolveClassWeights } from './batch-changes.js';
 import type { Configuration } from './configuration.js';
@@ -35,6 +35,8 @@ export interface TrainResult {
   /** With `learnHorizonWeights`, e^(−s_h) of each horizon at the last step; 0 for a horizon of weight 0. */
   horizonWeights?: number[];
   history: History;
+  /** With the option `profile`: what each kernel call of gradients and update cost in this run, in order. */
+  profile?: StepProfile[];
   /** Wall time of training, the parts before a resumption included. */
   seconds: number;
 }
@@ -209,6 +211,7 @@ class TrainingRun {
       this.#tensorboard = await TensorBoardLog.open(tensorboard, this.#history, () => clock() / 1000);
     }
 
+    if (this.#options.profile) for (const plan of this.#profiled()) plan.setProfiling(true);
     // A run that was stopped between a step and its evaluation begins with the evaluation.
     if (this.#evaluationIsDue()) await this.#evaluate();
     while (this.#step < steps && !this.#early.shouldStop && !this.#stopped) {
@@ -380,8 +383,14 @@ class TrainingRun {
       reason,
       ...(this.#options.learnHorizonWeights ? { horizonWeights: this.#learnedWeights() } : {}),
       history: this.#history,
+      ...(this.#options.profile ? { profile: this.#profiled().flatMap((plan) => plan.profile()) } : {}),
       seconds: this.#seconds(),
     };
+  }
+
+  /** The plans of a step. */
+  #profiled(): Plan[] {
+    return [...new Set(this.#gradients), ...this.#optimizer.plans];
   }
 
   /** Saves and throws, when the signal has fired. */

@@ -71,6 +71,14 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     expect(last).toBeLessThan(0.2 * first);
   });
 
+  test('the profile has every kernel call of gradients and update, counted, only when asked for', async () => {
+    const { profile } = await train(smallModel(), shortRun({ device, steps: 4, profile: true }));
+    const kernels = new Set(profile!.map(({ kernel }) => kernel));
+    for (const kernel of ['linear', 'matmul', 'attention_grad', 'update_adam']) expect(kernels).toContain(kernel);
+    expect(profile!.every(({ calls }) => calls === 4)).toBe(true);
+    expect((await train(smallModel(), shortRun({ device, steps: 4 }))).profile).toBeUndefined();
+  });
+
   test('history has every step and the evaluations that were asked for, the last step included', async () => {
     const { history, steps, reason } = await train(smallModel(), shortRun({ device }));
     expect([steps, reason]).toEqual([15, 'steps']);
