@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { packageVersion } from '../core/version.js';
+import { ablateCommand } from './ablate.js';
 import { augmentCommand } from './augment.js';
 import { benchCommand } from './bench.js';
 import { doctorCommand } from './doctor.js';
@@ -33,6 +34,7 @@ Examples:
   flashbook inspect runs/latest/model.fbk             what is in an artefact
   flashbook features --data GOOG_10.zip --out features.parquet
   flashbook schedule cosine_with_restarts --warmup-steps 1000 --min-learning-rate 1e-6 --out schedule.svg
+  flashbook ablate --data GOOG_10.zip                 what each option of training brings, with seeds and baselines
   flashbook bench --quick                             how fast it is here, against ONNX Runtime
   flashbook profile --precision int8 --threads 1      where the time of a prediction goes
   flashbook doctor                                    what this machine offers, and what to mend`,
@@ -46,6 +48,7 @@ Examples:
     scheduleCommand(),
     learningRateCommand(),
     augmentCommand(),
+    ablateCommand(),
     doctorCommand(),
     benchCommand(),
     profileCommand(),

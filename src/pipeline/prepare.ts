@@ -127,7 +127,7 @@ function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {
 export function scaledWindows(
   data: PreparedData,
   scaled: Float32Array,
-  part: 'train' | 'validation',
+  part: 'train' | 'validation' | 'test',
   steps: number,
 ): WindowDataset {
   return new WindowDataset({

@@ -22,25 +22,7 @@ export async function trainStage(
   const result = await train(model, {
     train: scaledWindows(data, scaled, 'train', config.window),
     validation: scaledWindows(data, scaled, 'validation', config.window),
-    seed: config.seed,
-    batch: config.batch,
-    steps: config.steps,
-    schedule: scheduleOf(config),
-    optimizer: optimizerOf(config),
-    accumulate: config.accumulate,
-    precision: config.precision,
-    recompute: config.recompute === 0 ? false : config.recompute,
-    augment: config.augment.map((name) => AUGMENTATION[name]()),
-    mixup: config.mixup,
-    cutmix: config.cutmix,
-    focalGamma: config.focalGamma,
-    classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
-    learnHorizonWeights: config.learnHorizonWeights,
-    curriculum: CURRICULUM[config.curriculum](config),
-    labelSmoothing: config.labelSmoothing,
-    evaluateEvery: config.evaluateEvery,
-    maxValidationWindows: config.validationWindows,
-    patience: config.patience,
+    ...trainOptionsOf(config),
     checkpoint: folder.file(RUN_FILES.checkpoint),
     log: folder.file(RUN_FILES.log),
     tensorboard: options.tensorboard,
@@ -71,6 +53,31 @@ const CURRICULUM = {
 };
 
 export const AUGMENTATION = { jitter, warpMagnitude, warpTime, sliceWindow };
+
+/** What a configuration says of training: all options of `train` but the windows and where things are kept. */
+export function trainOptionsOf(config: RunConfig) {
+  return {
+    seed: config.seed,
+    batch: config.batch,
+    steps: config.steps,
+    schedule: scheduleOf(config),
+    optimizer: optimizerOf(config),
+    accumulate: config.accumulate,
+    precision: config.precision,
+    recompute: config.recompute === 0 ? false : config.recompute,
+    augment: config.augment.map((name) => AUGMENTATION[name]()),
+    mixup: config.mixup,
+    cutmix: config.cutmix,
+    focalGamma: config.focalGamma,
+    classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
+    learnHorizonWeights: config.learnHorizonWeights,
+    curriculum: CURRICULUM[config.curriculum](config),
+    labelSmoothing: config.labelSmoothing,
+    evaluateEvery: config.evaluateEvery,
+    maxValidationWindows: config.validationWindows,
+    patience: config.patience,
+  };
+}
 
 /** The optimiser of a run, with all that is put around it. */
 export function optimizerOf(config: RunConfig): Optimizer {

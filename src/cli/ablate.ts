@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import colors from 'picocolors';
+import { FlashbookError } from '../core/errors.js';
+import { writeFileAtomic } from '../core/files.js';
+import { renderSvg } from '../monitor/report/svg.js';
+import { ablationChart, ablationMarkdown, ablationTables } from '../pipeline/ablation/report.js';
+import { ABLATION_FILE, ablationStudy } from '../pipeline/ablation/study.js';
+import type { RunConfigInput } from '../pipeline/config.js';
+import { interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { progressView } from './progress.js';
+import { terminal } from './terminal.js';
+
+interface AblateFlags extends RunConfigInput {
+  out: string;
+  seeds: number[];
+  filter?: string;
+  json?: boolean;
+}
+
+export function ablateCommand(): Command {
+  return new Command('ablate')
+    .description(
+      'train every architecture and every training option on the same budget, and compare them on the test part',
+    )
+    .option('--data <file>', 'market data; without it, a seeded synthetic session')
+    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--out <folder>', 'folder of the study; one that was interrupted goes on', 'runs/ablation')
+    .option('--seeds <list>', 'seeds of each variant', wholeNumbers, [1, 2, 3])
+    .option('--filter <regex>', 'only variants whose name matches')
+    .addOption(new Option('--label <kind>', 'as of flashbook run').choices(['mid', 'past']))
+    .option('--horizons <list>', 'events ahead', wholeNumbers)
+    .option('--events <n>', 'events of the synthetic session', wholeNumber)
+    .option('--steps <n>', 'training steps of each variant', wholeNumber)
+    .option('--window <n>', 'rows that a model sees at once', wholeNumber)
+    .option('--json', 'print the results as one JSON object')
+    .action(ablate);
+}
+
+async function ablate({ out, seeds, filter, json = false, ...base }: AblateFlags): Promise<void> {
+  const screen = terminal({ json });
+  const progress = progressView();
+  const interrupt = interruptSignal(() => {
+    progress.close();
+    screen.note('stopping; the same command goes on with what is left');
+  });
+  try {
+    const results = await ablationStudy({
+      folder: out,
+      base,
+      seeds,
+      filter: filter === undefined ? undefined : expression(filter),
+      signal: interrupt.signal,
+      onProgress: progress.update,
+    });
+    progress.close();
+    const files = [join(out, ABLATION_FILE), join(out, 'ablation.md')];
+    await writeFileAtomic(files[1], ablationMarkdown(results));
+    for (const h of results.horizons.keys()) {
+      const { id, spec } = ablationChart(results, h);
+      files.push(join(out, `${id}.svg`));
+      await writeFileAtomic(files[files.length - 1], await renderSvg(spec));
+    }
+    for (const table of ablationTables(results)) screen.table(table);
+    screen.line();
+    for (const file of files) screen.line(colors.cyan(file));
+    screen.result(results);
+  } finally {
+    progress.close();
+    interrupt.done();
+  }
+}
+
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text, 'i');
+  } catch (cause) {
+    throw new FlashbookError(
+      'OPTION',
+      `expected a regular expression for --filter but received '${text}'`,
+      { text },
+      { cause },
+    );
+  }
+}
