@@ -45,7 +45,7 @@ struct Builder {
 
   int64_t tensor(std::vector<int64_t> shape, DType dtype = DType::f32) {
     const int64_t bytes = tensor_bytes("a tensor", dtype, shape);
-    spec.tensors.push_back({"t" + std::to_string(spec.tensors.size()), dtype, std::move(shape), false, spec.arena_bytes});
+    spec.tensors.push_back({std::to_string(spec.tensors.size()), dtype, std::move(shape), false, spec.arena_bytes});
     spec.arena_bytes += (bytes + 63) / 64 * 64;
     return static_cast<int64_t>(spec.tensors.size()) - 1;
   }
