@@ -27,6 +27,7 @@ describe('the suites', () => {
     'attention/forward + backward 64 × 4 × 100 × 32 causal, 1 thread',
     'predictor/int8, batch 1, whole last layer, 1 thread',
     'predictor/f32, batch 1, read rows only, 1 thread',
+    'predictor/bf16, batch 1, read rows only, 1 thread',
     'predictor/predictSync of a tiny model, 1 thread',
     'market/book, 10 levels after each event, 1 thread',
     'market/features, the default set, 1 thread',

@@ -16,7 +16,7 @@ const CHECKED_WINDOWS = 1;
 
 export function predictorCases({ threads }: SuiteOptions): BenchCase[] {
   const cases: BenchCase[] = [];
-  for (const precision of ['f32', 'int8'] as const) {
+  for (const precision of ['f32', 'bf16', 'int8'] as const) {
     for (const batch of [1, 8, 32]) {
       cases.push(predictorCase(precision, batch, 'whole last layer', threads));
       cases.push(predictorCase(precision, batch, 'read rows only', threads));
@@ -60,9 +60,10 @@ export async function artefactBytes(precision: 'f32' | 'int8'): Promise<number> 
   return (await buildArtefact(randomPredictor(precision))).length;
 }
 
+type Precision = 'f32' | 'bf16' | 'int8';
 type LastLayer = 'whole last layer' | 'read rows only';
 
-function predictorCase(precision: 'f32' | 'int8', batch: number, lastLayer: LastLayer, threads: number): BenchCase {
+function predictorCase(precision: Precision, batch: number, lastLayer: LastLayer, threads: number): BenchCase {
   const options = once(() => randomPredictor(precision));
   const passes = lastLayer === 'whole last layer' ? [] : [readRowsOnly];
   const features = once(() => normals(batch * 100 * FEATURES, 5));
@@ -78,7 +79,8 @@ function predictorCase(precision: 'f32' | 'int8', batch: number, lastLayer: Last
     contenders.push(
       nativeContender(graphCase, { role: 'plain', name: 'plain C++', tolerance, threads, isa: 'scalar' }),
     );
-  if (precision === 'f32') contenders.push(onnxContender(graphCase, { tolerance, threads }));
+  const float32 = precision === 'bf16' ? 'ONNX Runtime, float32' : 'ONNX Runtime'; // its CPU kernels have no bf16
+  if (precision !== 'int8') contenders.push(onnxContender(graphCase, { name: float32, tolerance, threads }));
   else {
     contenders.push(
       onnxContender(graphCase, { name: 'ONNX Runtime, row by row', tolerance, threads }),
