@@ -1,4 +1,4 @@
-// What happens to an element of a product before it is stored: + bias, activation, + residual, one rounding each.
+// What happens to an element of a product before it is stored: + bias, activation, · factor, + residual, one rounding each.
 #pragma once
 
 #include "cuda/device/activation.cuh"
@@ -11,11 +11,13 @@ struct Epilogue {
   const float* bias;
   const float* residual;
   Activation activation;
+  const float* factor = nullptr;
 
   __device__ __forceinline__ float value(float sum, int64_t row, int column, int n) const {
     if (bias != nullptr) sum = __fadd_rn(sum, bias[column]);
     if (activation == Activation::relu) sum = relu(sum);
     if (activation == Activation::gelu) sum = gelu(sum);
+    if (factor != nullptr) sum = __fmul_rn(sum, factor[row * n + column]);
     if (residual != nullptr) sum = __fadd_rn(sum, residual[row * n + column]);
     return sum;
   }
@@ -36,6 +38,10 @@ struct Epilogue {
     }
     if (activation == Activation::relu) sum = {relu(sum.x), relu(sum.y)};
     if (activation == Activation::gelu) sum = {gelu(sum.x), gelu(sum.y)};
+    if (factor != nullptr) {
+      const float2 times = *reinterpret_cast<const float2*>(factor + at);
+      sum = {__fmul_rn(sum.x, times.x), __fmul_rn(sum.y, times.y)};
+    }
     if (residual != nullptr) {
       const float2 add = *reinterpret_cast<const float2*>(residual + at);
       sum = {__fadd_rn(sum.x, add.x), __fadd_rn(sum.y, add.y)};
@@ -56,6 +62,10 @@ struct Epilogue {
     if (bias != nullptr) sum = added(sum, *reinterpret_cast<const float4*>(bias + column));
     if (activation == Activation::relu) sum = {relu(sum.x), relu(sum.y), relu(sum.z), relu(sum.w)};
     if (activation == Activation::gelu) sum = {gelu(sum.x), gelu(sum.y), gelu(sum.z), gelu(sum.w)};
+    if (factor != nullptr) {
+      const float4 times = *reinterpret_cast<const float4*>(factor + at);
+      sum = {__fmul_rn(sum.x, times.x), __fmul_rn(sum.y, times.y), __fmul_rn(sum.z, times.z), __fmul_rn(sum.w, times.w)};
+    }
     if (residual != nullptr) sum = added(sum, *reinterpret_cast<const float4*>(residual + at));
     *reinterpret_cast<float4*>(c + at) = sum;
   }

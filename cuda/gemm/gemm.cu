@@ -166,7 +166,7 @@ cudaError_t pack_b(const Problem& p, void* packed, cudaStream_t stream) {
 
 cudaError_t run(const Problem& p, void* workspace, cudaStream_t stream) {
   if (p.m == 0 || p.n == 0) return cudaSuccess;
-  const Epilogue epilogue = {p.c, p.bias, p.residual, p.activation};
+  const Epilogue epilogue = {p.c, p.bias, p.residual, p.activation, p.factor};
   const int n = static_cast<int>(p.n);
   const auto everywhere = static_cast<unsigned>(ceil_div(p.m * p.n, 256));
   if (p.k == 0) {

@@ -1,6 +1,6 @@
 // Matrix product with a fused epilogue, the twin of native/kernels/gemm/gemm.h:
 //
-//   C = activation(A·B + bias) + residual        A is M×K, B is K×N, C and residual are M×N, bias is N
+//   C = activation(A·B + bias)∘factor + residual   A is M×K, B is K×N, C, factor and residual are M×N, bias is N
 //
 // A and B are float32, seen through strides of which one is 1, so that the three products of a linear layer are one call:
 //   forward   y  = x·wᵀ     A = x  (rows contiguous)      B = wᵀ (columns contiguous)
@@ -8,9 +8,10 @@
 //             dw = dyᵀ·x    A = dyᵀ (columns contiguous)  B = x  (rows contiguous)
 //
 // Numerics
-//   f32    the chains of fused multiply-adds of the CPU kernels (AVX2 and up), chunk by chunk: the same bits as theirs.
+//   f32    the chains of fused multiply-adds of the CPU kernels (AVX2 and up), chunk by chunk: the same bits as theirs, but for
+//          weight gradients over a long K, which the CPU cuts otherwise.
 //   bf16, f16, tf32   operands rounded to nearest (tf32: ties away), products exact, summed in float32 by the tensor cores.
-//   Then + bias, activation, + residual, one rounding each. NaN and infinity propagate.
+//   Then + bias, activation, · factor, + residual, one rounding each. NaN and infinity propagate.
 //   The bits depend on the shape alone: where K is split, the parts are added in rising order.
 #pragma once
 
@@ -37,6 +38,7 @@ struct Problem {
   int64_t b_row = 0, b_col = 0;        // likewise
   float* c = nullptr;                  // dense, row stride n; must not overlap the operands
   const float* bias = nullptr;         // may be absent
+  const float* factor = nullptr;       // may be absent
   const float* residual = nullptr;     // may be absent
   Activation activation = Activation::none;
   Precision precision = Precision::f32;

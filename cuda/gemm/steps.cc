@@ -1,4 +1,5 @@
-// Steps linear {activation, precision}: y = activation(x·wᵀ + bias) + residual, and matmul {transA, transB, precision}, checked as in
+// Steps linear {activation, precision}: y = activation(x·wᵀ + bias) + residual, and matmul {transA, transB, precision}:
+// y = (op(a)·op(b))∘factor + residual, checked as in
 // native/engine/steps/linear.cc and matmul.cc. With bf16 the weights of a frozen plan are rounded and packed once.
 #include "cuda/gemm/attributes.h"
 
@@ -23,7 +24,7 @@ std::unique_ptr<Step> product(BindContext& context, Problem problem, const Opera
   }
   context.workspace(cuda::gemm::workspace_bytes(problem));
   const double m = static_cast<double>(problem.m), n = static_cast<double>(problem.n), k = static_cast<double>(problem.k);
-  return cuda::step({.flops = 2 * m * n * k, .bytes = 4 * (m * k + k * n + m * n * (problem.residual != nullptr ? 2 : 1))},
+  return cuda::step({.flops = 2 * m * n * k, .bytes = 4 * (m * k + k * n + m * n * (1 + (problem.factor != nullptr) + (problem.residual != nullptr)))},
                     [=](RunContext& run) { return cuda::gemm::run(problem, run.workspace, cuda::stream()); });
 }
 
@@ -74,7 +75,7 @@ std::unique_ptr<Step> bind_linear(BindContext& context) {
 }
 
 std::unique_ptr<Step> bind_matmul(BindContext& context) {
-  expect_counts(context, 2, 2, 1);
+  expect_counts(context, 2, 4, 1);
   const Operand& a = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "a");
   const Operand& b = expect(context.input(1), DType::f32, {kAnyDims, kAnySize}, "b");
   const Operand& y = context.output(0);
@@ -104,6 +105,14 @@ std::unique_ptr<Step> bind_matmul(BindContext& context) {
   problem.precision = cuda::precision_attribute(context);
   expect_apart(y, a, "a");
   expect_apart(y, b, "b");
+  const auto elementwise = [&](size_t i, const char* name) -> const float* {
+    if (!context.has_input(i)) return nullptr;
+    const Operand& operand = expect_same_shape(context.input(i), y, name);
+    expect_apart(y, operand, name);
+    return operand.as<float>();
+  };
+  problem.factor = elementwise(2, "factor");
+  problem.residual = elementwise(3, "residual");
   return product(context, problem, b);
 }
 

@@ -1,4 +1,4 @@
-// gemm m= n= k= transA= transB= precision= activation= a= b= c= bias= residual= packed=1
+// gemm m= n= k= transA= transB= precision= activation= a= b= c= bias= factor= residual= packed=1
 #include "cuda/gemm/gemm.h"
 #include "driver.h"
 
@@ -17,6 +17,7 @@ void run_gemm(Line& line) {
   problem.b = line.buffer<float>("b");
   problem.c = line.buffer<float>("c");
   problem.bias = line.buffer<float>("bias");
+  problem.factor = line.buffer<float>("factor");
   problem.residual = line.buffer<float>("residual");
   const bool trans_a = line.integer("transA", 0) != 0, trans_b = line.integer("transB", 0) != 0;
   problem.a_row = trans_a ? 1 : problem.k;
