@@ -123,6 +123,8 @@ function prepare() {
   // The script that builds works on the tree in which it lies.
   rmSync(join(TREE, 'scripts'), { recursive: true, force: true });
   for (const folder of ['cuda', 'test', 'scripts']) cpSync(join(ROOT, folder), join(TREE, folder), { recursive: true });
+  if (!existsSync(join(TREE, 'build', 'Release')))
+    symlinkSync(join(ROOT, 'build', 'Release'), join(TREE, 'build', 'Release'));
   if (existsSync(join(ROOT, 'build', 'ptxsim')) && !existsSync(join(TREE, 'build', 'ptxsim'))) {
     cpSync(join(ROOT, 'build', 'ptxsim'), join(TREE, 'build', 'ptxsim'), { recursive: true, preserveTimestamps: true });
   }

@@ -77,10 +77,6 @@ function readable(mangled) {
 
 function inspect(source) {
   const flags = ['-O3', '-std=c++20', '-DNDEBUG', '-arch=compute_80', '-I', 'native', '-I', '.'];
-  const exact = /set_source_files_properties\(([^)]*)\s+PROPERTIES COMPILE_OPTIONS "(-fmad=false)"/.exec(
-    readFileSync(join(ROOT, 'cuda', 'CMakeLists.txt'), 'utf8'),
-  );
-  if (exact?.[1].includes(source.replace('cuda/', ''))) flags.push(exact[2]);
   const key = createHash('sha256')
     .update(
       contents(join(ROOT, source)) +
@@ -149,12 +145,7 @@ function inspect(source) {
 function occupancy(kernels) {
   const program = join(CACHE, 'occ');
   if (!existsSync(program)) {
-    const include = join(
-      dirname(run('sh', ['-c', 'readlink -f "$(dirname "$(command -v ptxas)")"/ptxas']).trim()),
-      '..',
-      'include',
-    );
-    run('g++', ['-O1', '-I', include, join(TOOLS, 'occ.cpp'), '-o', program]);
+    run('nvcc', ['-O1', join(TOOLS, 'occ.cpp'), '-o', program]);
   }
   for (const kernel of Object.values(kernels)) {
     if (kernel.threads === 0) continue;
@@ -169,6 +160,12 @@ function occupancy(kernels) {
   }
 }
 
+/** The version of nvcc: another one may hand out registers otherwise. */
+export const compiler = () => /V([\d.]+)/.exec(run('nvcc', ['--version']))?.[1] ?? 'unknown';
+
+/** The table that is kept. */
+export const kept = () => (existsSync(TABLE) ? JSON.parse(readFileSync(TABLE, 'utf8')) : { nvcc: '', kernels: {} });
+
 /** All kernels by source file and readable name. */
 export function inspectAll() {
   mkdirSync(CACHE, { recursive: true });
@@ -181,10 +178,10 @@ export function inspectAll() {
 }
 
 /** What differs between two tables, one line each. */
-export function differences(kept, found) {
+export function differences(before, found) {
   const lines = [];
-  for (const source of new Set([...Object.keys(kept), ...Object.keys(found)])) {
-    const [a, b] = [kept[source] ?? {}, found[source] ?? {}];
+  for (const source of new Set([...Object.keys(before), ...Object.keys(found)])) {
+    const [a, b] = [before[source] ?? {}, found[source] ?? {}];
     for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
       if (JSON.stringify(a[name]) !== JSON.stringify(b[name]))
         lines.push(`${source} ${name}: ${a[name] ? (b[name] ? 'changed' : 'gone') : 'new'}`);
@@ -229,10 +226,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--print')) console.log(printed(table));
   if (process.argv.includes('--write')) {
     mkdirSync(dirname(TABLE), { recursive: true });
-    writeFileSync(TABLE, `${JSON.stringify(table, null, 1)}\n`);
+    writeFileSync(TABLE, `${JSON.stringify({ nvcc: compiler(), kernels: table }, null, 1)}\n`);
     console.log(`${TABLE}: ${Object.values(table).reduce((n, kernels) => n + Object.keys(kernels).length, 0)} kernels`);
   } else if (!process.argv.includes('--print')) {
-    const lines = differences(existsSync(TABLE) ? JSON.parse(readFileSync(TABLE, 'utf8')) : {}, table);
+    const lines = differences(kept().kernels, table);
     for (const line of lines) console.log(line);
     console.log(
       lines.length === 0

@@ -111,18 +111,18 @@ __global__ void __launch_bounds__(kThreads) scan_segments(Session s, int64_t* me
   }
 }
 
-// The twin of native/book/features/signed_log.h.
+// The twin of native/book/features/signed_log.h: no product is fused with a sum.
 __device__ __forceinline__ float signed_log(float x) {
   constexpr uint32_t kSign = 0x80000000u, kOne = 0x3f800000u, kRootHalf = 0x3f3504f3u;
   const uint32_t shifted = __float_as_uint(1.0f + __uint_as_float(__float_as_uint(x) & ~kSign)) - kRootHalf + kOne;
   const auto exponent = static_cast<float>(static_cast<int32_t>(shifted >> 23) - 127);
   const float m = __uint_as_float((shifted & 0x007fffffu) + kRootHalf);
   const float s = (m - 1.0f) / (m + 1.0f);
-  const float t = s * s;
-  const float low = 1.0f + t * (1.0f / 3);
-  const float high = 1.0f / 5 + t * (1.0f / 7);
-  const float series = low + (t * t) * (high + (t * t) * (1.0f / 9));
-  const float value = exponent * 0.693147181f + 2.0f * s * series;
+  const float t = s * s, t2 = t * t;
+  const float low = __fadd_rn(1.0f, __fmul_rn(t, 1.0f / 3));
+  const float high = __fadd_rn(1.0f / 5, __fmul_rn(t, 1.0f / 7));
+  const float series = __fadd_rn(low, __fmul_rn(t2, __fadd_rn(high, __fmul_rn(t2, 1.0f / 9))));
+  const float value = __fadd_rn(__fmul_rn(exponent, 0.693147181f), __fmul_rn(__fmul_rn(2.0f, s), series));
   return __uint_as_float(__float_as_uint(value) | (__float_as_uint(x) & kSign));
 }
 
@@ -265,8 +265,9 @@ __device__ __forceinline__ int64_t segment_start(const Session& s, int64_t row) 
 }
 
 // A block writes kTileRows rows: a lane a row, a warp a definition at a time. Staged: through shared memory.
+// Two blocks a multiprocessor at least: with fewer registers than that leaves, the float64 divisions would spill.
 template <bool staged>
-__global__ void __launch_bounds__(kThreads) write_rows(Session s, const Definition* definitions, int32_t count, int32_t columns,
+__global__ void __launch_bounds__(kThreads, 2) write_rows(Session s, const Definition* definitions, int32_t count, int32_t columns,
                                                        double tick, const int64_t* memory, float* out) {
   extern __shared__ float tile[];
   const int lane = threadIdx.x % 32, stride = columns | 1;

@@ -5,7 +5,7 @@
 // remember: the last two-sided mid, the last move, and running totals, integers that wrap as the CPU's do, so that any order of
 // adding gives the same bits. A second kernel then writes each row by itself: a window's sum is one subtraction of totals. 32 rows
 // are put together in shared memory, in rows of odd length, so that both the writes to it and the copy out go without conflict in whole
-// lines. All float64 and float32 arithmetic is rounded operation by operation (built with -fmad=false).
+// lines. No product is fused with a sum, and divisions and roots are those of IEEE.
 #pragma once
 
 #include <cuda_runtime_api.h>
