@@ -17,7 +17,7 @@ describe('flashbook profile', () => {
 
   const misuse: [string[], RegExp, number][] = [
     [['gone.fbk'], /gone\.fbk.*no such file/, 1],
-    [['--precision', 'int4'], /Allowed choices are f32, int8/, 2],
+    [['--precision', 'int4'], /Allowed choices are f32, bf16, int8/, 2],
     [['--isa', 'mmx'], /instruction set/, 1],
     [['--batch', '0'], /between 1 and 4096 for batch/, 2],
   ];

@@ -28,7 +28,7 @@ describe.skipIf(unavailable !== undefined)('the whole path on CUDA', () => {
       expect(Math.abs(result.losses.cuda[step] - loss), `loss of step ${step + 1}`).toBeLessThan(2e-4);
     }
     // Adam divides by the root of v: where a gradient is next to 0, its rounding decides the direction of a whole step.
-    expect(result.weights.difference).toBeLessThan(2e-3 * result.weights.largest);
+    expect(result.weights.difference).toBeLessThan(5e-3 * result.weights.largest);
     expect(result.repeats).toBe(true);
     expect(result.logits.f32.difference).toBeLessThan(2e-5 * Math.max(1, result.logits.f32.largest));
     expect(result.logits.int8.difference).toBeLessThan(2e-3 * Math.max(1, result.logits.int8.largest));
