@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { FlashbookError, invalid } from '../../core/errors.js';
-import { makeFolder, writeFileAtomic } from '../../core/files.js';
+import { fileError, makeFolder, writeFileAtomic } from '../../core/files.js';
 import { checkOptions } from '../../core/options.js';
 import { sampleRows } from '../../data/index.js';
 import type { HorizonMetrics, Score } from '../../monitor/run-metrics.js';
@@ -150,8 +150,13 @@ function interleaved(heads: readonly Float32Array[], rows: number): Float32Array
 
 /** The runs of an interrupted study in that file. */
 async function earlier(file: string, base: RunConfig): Promise<AblationRun[]> {
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return [];
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(file, 'read', cause); // what cannot be read must not be written over
+  }
   let saved: AblationResults;
   try {
     saved = JSON.parse(text);
