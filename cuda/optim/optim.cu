@@ -18,6 +18,7 @@ template <class F> __device__ __forceinline__ void for_elements(const Stretch& s
 }
 
 __global__ void __launch_bounds__(kThreads) update_adam(List list, const float* __restrict__ hyper, const float* __restrict__ coefficient) {
+  if (isnan(*coefficient)) return;   // the step is left out
   const Stretch s = list.stretches[blockIdx.x];
   const AdamSettings h = settings_of(hyper, coefficient, s.tensor);
   for_elements(s, [&](int i) {
@@ -33,6 +34,7 @@ __global__ void __launch_bounds__(kThreads) update_adam(List list, const float* 
 }
 
 __global__ void __launch_bounds__(kThreads) update_sgd(List list, const float* __restrict__ hyper, const float* __restrict__ coefficient) {
+  if (isnan(*coefficient)) return;   // the step is left out
   const Stretch s = list.stretches[blockIdx.x];
   const float* h = hyper + 8 * static_cast<int64_t>(s.tensor);
   const float learning_rate = h[0], momentum = h[1], l2 = h[3], scale = *coefficient;
@@ -53,6 +55,7 @@ __device__ __forceinline__ float lamb_update(float p, float m, float v, const Ad
 __global__ void __launch_bounds__(kThreads) lamb_moments(List list, const float* __restrict__ hyper, const float* __restrict__ coefficient,
                                                          double* sums) {
   __shared__ double shared[kThreads / 32];
+  if (isnan(*coefficient)) return;   // the step is left out
   const Stretch s = list.stretches[blockIdx.x];
   const AdamSettings h = settings_of(hyper, coefficient, s.tensor);
   double parameter = 0, update = 0;
@@ -89,6 +92,7 @@ __global__ void __launch_bounds__(kThreads) lamb_rates(const float* __restrict__
 
 __global__ void __launch_bounds__(kThreads) lamb_apply(List list, const float* __restrict__ hyper, const float* __restrict__ coefficient,
                                                        const float* __restrict__ rates) {
+  if (isnan(*coefficient)) return;
   const Stretch s = list.stretches[blockIdx.x];
   const AdamSettings h = settings_of(hyper, coefficient, s.tensor);
   const float rate = rates[s.tensor];
@@ -119,7 +123,8 @@ __global__ void __launch_bounds__(kThreads) clip_coefficient(const double* __res
   const double norm = sqrt(added_in_order(partial, count, shared)), limit = max_norm / (norm + 1e-6);
   if (threadIdx.x != 0) return;
   *norm_out = static_cast<float>(norm);
-  *coefficient = max_norm <= 0 ? 1.0f : limit > 1.0 ? 1.0f : static_cast<float>(limit);   // NaN stays NaN
+  const float clipped = max_norm <= 0 || limit > 1.0 ? 1.0f : static_cast<float>(limit);
+  *coefficient = isfinite(static_cast<float>(norm)) ? clipped : nanf("");
 }
 
 __global__ void __launch_bounds__(kThreads) unscale_stretches(List list, const float* __restrict__ factor, double* partial) {

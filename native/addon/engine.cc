@@ -1,6 +1,7 @@
 // NativeState and NativePlan: the engine's objects as JavaScript classes. src/native wraps them; nobody else sees them.
 #include <napi.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "addon/addon_data.h"
@@ -95,9 +96,8 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativePlan",
-                       {InstanceMethod("runSync", &NativePlan::run_sync), InstanceMethod("start", &NativePlan::start),
-                        InstanceMethod("output", &NativePlan::output), InstanceMethod("memory", &NativePlan::memory),
-                        InstanceMethod("profile", &NativePlan::profile),
+                       {InstanceMethod("runSync", &NativePlan::run_sync), InstanceMethod("output", &NativePlan::output),
+                        InstanceMethod("memory", &NativePlan::memory), InstanceMethod("profile", &NativePlan::profile),
                         InstanceMethod("setProfiling", &NativePlan::set_profiling), InstanceMethod("isa", &NativePlan::isa),
                         InstanceMethod("dispose", &NativePlan::dispose)});
   }
@@ -120,7 +120,47 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
 
   void Finalize(Napi::Env env) override { release(env); }
 
+  size_t input_bytes(Napi::Env env) const { return bytes_of(plan(env).inputs()); }
+
+  // Adds a run { plan, inputs, wantsOutputs, watched } of this plan to a job that has room for its inputs.
+  void add_to(Napi::Env env, Job& job, const Napi::Object& run) {
+    Plan& plan = this->plan(env);
+    for_each_array(env, run.Get("inputs"), plan.inputs(), "input", [&job](const Plan::Port& port, const void* data) {
+      std::memcpy(job.inputs.get() + job.input_bytes, data, static_cast<size_t>(port.bytes));
+      job.input_bytes += static_cast<size_t>(port.bytes);
+    });
+    const bool wants_outputs = run.Get("wantsOutputs").ToBoolean().Value();
+    if (wants_outputs) job.output_bytes += bytes_of(plan.outputs());
+    job.runs.push_back({plan_, wants_outputs, watched_outputs(env, plan, run.Get("watched"), wants_outputs)});
+  }
+
  private:
+  static size_t bytes_of(const std::vector<Plan::Port>& ports) {
+    size_t bytes = 0;
+    for (const Plan::Port& port : ports) bytes += static_cast<size_t>(port.bytes);
+    return bytes;
+  }
+
+  // Rising indices of float32 outputs.
+  static std::vector<size_t> watched_outputs(Napi::Env env, Plan& plan, const Napi::Value& list, bool wants_outputs) {
+    std::vector<size_t> watched;
+    if (list.IsUndefined()) return watched;
+    uint32_t length = 0;
+    if (napi_get_array_length(env, list, &length) != napi_ok) throw coded_error(env, "SHAPE", "expected an array of outputs to watch");
+    for (uint32_t i = 0; i < length; i++) {
+      const Napi::Value value = list.As<Napi::Array>().Get(i);
+      const int64_t index = value.IsNumber() ? value.As<Napi::Number>().Int64Value() : -1;
+      if (!wants_outputs || index < 0 || index >= static_cast<int64_t>(plan.outputs().size()) ||
+          plan.outputs()[static_cast<size_t>(index)].dtype != DType::f32) {
+        throw coded_error(env, "SHAPE", "expected a wanted output of dtype f32 to watch but received " + std::to_string(index));
+      }
+      watched.push_back(static_cast<size_t>(index));
+    }
+    std::sort(watched.begin(), watched.end());
+    watched.erase(std::unique(watched.begin(), watched.end()), watched.end());
+    return watched;
+  }
+
   Plan& plan(Napi::Env env) const {
     if (!plan_) throw coded_error(env, "DISPOSED", "the plan has been disposed");
     return *plan_;
@@ -160,30 +200,6 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
     for_each_array(env, call[1], plan.outputs(), "output", [env](const Plan::Port& port, void* data) {
       translated(env, [&] { copy_out(data, port.data, static_cast<size_t>(port.bytes)); });
     });
-  }
-
-  // (id, inputs, wantsOutputs); the answer comes through the environment's deliver function.
-  void start(const Napi::CallbackInfo& call) {
-    const Napi::Env env = call.Env();
-    Plan& plan = this->plan(env);
-    auto job = std::make_unique<Job>();
-    job->id = call[0].As<Napi::Number>().Int64Value();
-    job->plan = plan_;
-    job->wants_outputs = call[2].ToBoolean().Value();
-    size_t bytes = 0;
-    for (const Plan::Port& port : plan.inputs()) bytes += static_cast<size_t>(port.bytes);
-    job->inputs.resize(bytes);
-    std::byte* target = job->inputs.data();
-    for_each_array(env, call[1], plan.inputs(), "input", [&target](const Plan::Port& port, const void* data) {
-      std::memcpy(target, data, static_cast<size_t>(port.bytes));
-      target += port.bytes;
-    });
-    if (job->wants_outputs) {
-      bytes = 0;
-      for (const Plan::Port& port : plan.outputs()) bytes += static_cast<size_t>(port.bytes);
-      job->outputs.resize(bytes);
-    }
-    data_of(env).runner->start(std::move(job));
   }
 
   // (index, target)
@@ -251,7 +267,35 @@ class NativePlan final : public Napi::ObjectWrap<NativePlan> {
   int64_t charged_ = 0;
 };
 
-// onDelivery(function): who is told that a started run has ended.
+// start(id, runs): runs plans one after another on the runner's thread, { plan, inputs, wantsOutputs, watched } each; the answer comes
+// through the environment's deliver function.
+void start(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  const AddonData& data = data_of(env);
+  if (!data.runner || !call[1].IsArray()) throw coded_error(env, "INTERNAL", "expected runs, after a function for their delivery");
+  const Napi::Array runs = call[1].As<Napi::Array>();
+  const auto run_at = [&](uint32_t i) { return Napi::Value(runs.Get(i)).As<Napi::Object>(); };
+  const auto plan_of = [&](const Napi::Object& run) {
+    const Napi::Value plan = run.Get("plan");
+    if (!plan.IsObject() || !plan.As<Napi::Object>().InstanceOf(data.plan_class.Value())) {
+      throw coded_error(env, "SHAPE", "expected plans of this device to run");
+    }
+    return NativePlan::Unwrap(plan.As<Napi::Object>());
+  };
+  auto job = std::make_unique<Job>();
+  job->id = call[0].As<Napi::Number>().Int64Value();
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < runs.Length(); i++) {
+    if (!runs.Get(i).IsObject()) throw coded_error(env, "SHAPE", "expected objects for the runs");
+    bytes += plan_of(run_at(i))->input_bytes(env);
+  }
+  job->inputs = std::make_unique_for_overwrite<std::byte[]>(bytes);
+  for (uint32_t i = 0; i < runs.Length(); i++) plan_of(run_at(i))->add_to(env, *job, run_at(i));
+  job->outputs = std::make_unique_for_overwrite<std::byte[]>(job->output_bytes);
+  data.runner->start(std::move(job));
+}
+
+// onDelivery(function): who is told that a started job has ended.
 void on_delivery(const Napi::CallbackInfo& call) {
   Napi::Env env = call.Env();
   if (!call[0].IsFunction()) throw coded_error(env, "INTERNAL", "expected a function for the delivery of runs");
@@ -270,6 +314,7 @@ void register_engine(Napi::Env env, Napi::Object exports) {
   data.plan_class = Napi::Persistent(plan_class);
   exports.Set("NativeState", state_class);
   exports.Set("NativePlan", plan_class);
+  exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("onDelivery", Napi::Function::New(env, on_delivery, "onDelivery"));
 }
 

@@ -17,19 +17,28 @@
 
 namespace flashbook {
 
+// One run of a plan within a job.
+struct JobRun {
+  std::shared_ptr<Plan> plan;
+  bool wants_outputs = false;
+  std::vector<size_t> watched;   // outputs, f32: where one of them is not finite, the job ends after this run
+};
+
+// Runs of plans one after another without a way back to JavaScript between them.
 struct Job {
   int64_t id = 0;
-  std::shared_ptr<Plan> plan;
-  std::vector<std::byte> inputs;   // copies of the caller's arrays, one behind the other
-  std::vector<std::byte> outputs;  // the same for the outputs, when they are wanted
-  bool wants_outputs = false;
-  bool completed = false;          // false: the plan was disposed, or the device failed
-  std::string problem;             // why the device failed
+  std::vector<JobRun> runs;
+  std::unique_ptr<std::byte[]> inputs;    // copies of the caller's arrays, one behind the other
+  std::unique_ptr<std::byte[]> outputs;   // the same for the outputs that are wanted
+  size_t input_bytes = 0, output_bytes = 0;
+  size_t made = 0;                // runs
+  bool completed = false;         // false: a plan was disposed, or the device failed
+  std::string problem;            // why the device failed
 };
 
 class Runner {
  public:
-  // `deliver(id, completed, outputs, problem)` is called on the environment's thread, once for each job, in order.
+  // `deliver(id, completed, outputs, problem, made)` is called on the environment's thread, once for each job, in order.
   Runner(Napi::Env env, Napi::Function deliver);
   ~Runner();
 
@@ -40,6 +49,7 @@ class Runner {
 
  private:
   void loop();
+  void perform(Job& job);
   static void call_js(napi_env env, napi_value deliver, void* context, void* data);
 
   napi_env env_;

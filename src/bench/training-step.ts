@@ -3,7 +3,7 @@ import { PricePredictor } from '../models/index.js';
 import { cpu, type Isa, type Plan, setThreads } from '../native/index.js';
 import { initialise } from '../nn/index.js';
 import { adamW } from '../optim/index.js';
-import { gradientGraph } from '../train/index.js';
+import { gradientGraph, StepCall, type StepResult } from '../train/index.js';
 import { normals } from './random-values.js';
 
 export interface TrainingStepOptions {
@@ -48,19 +48,16 @@ export function trainingStep(options: TrainingStepOptions): TrainingStep {
   const x = normals(batch * steps * features, 2);
   const targets = [0, 1, 2].map((h) => Int32Array.from({ length: batch }, (_, i) => (i + h) % 3));
   const rng = Uint32Array.of(1, 0, 1, 0);
-  const logits = [0, 1, 2].map(() => new Float32Array(batch * 3));
-  const loss = new Float32Array(1);
-  let norm = Number.NaN;
+  const call = new StepCall(device, { gradients: [plan, plan], optimizer: update }, { batch, classes: [3, 3, 3] });
+  let last: StepResult = { losses: [Number.NaN], gradientNorm: Number.NaN };
   let step = 0;
-  const compute = () => plan.run([x, ...targets, rng], [...logits, loss]);
   return {
     run: async () => {
       step++;
-      await compute();
-      ({ gradientNorm: norm } = await update.step({ step, learningRate: 1e-4, gradients: compute }));
+      last = await call.run({ step, learningRate: 1e-4, batches: [[x, ...targets, rng]] });
     },
-    loss: () => loss[0],
-    gradientNorm: () => norm,
+    loss: () => last.losses[0],
+    gradientNorm: () => last.gradientNorm,
     plans: [plan, ...update.plans],
     dispose: () => {
       plan.dispose();

@@ -56,7 +56,6 @@ export interface NativeState {
 
 export interface NativePlan {
   runSync(inputs: readonly TypedArray[], outputs: readonly TypedArray[] | undefined): void;
-  start(id: number, inputs: readonly TypedArray[], wantsOutputs: boolean): void;
   output(index: number, out: TypedArray): void;
   memory(): PlanMemory;
   profile(): StepProfile[];
@@ -65,14 +64,32 @@ export interface NativePlan {
   dispose(): void;
 }
 
+/** One run of a job. */
+export interface NativeRun {
+  plan: NativePlan;
+  inputs: readonly TypedArray[];
+  wantsOutputs: boolean;
+  /** Indices of outputs, f32: where one of them is not finite, the job ends after this run. */
+  watched: readonly number[] | undefined;
+}
+
+/** Told that a job has ended; `outputs` of the runs that were made, one behind the other; `problem` says why a device failed. */
+export type Deliver = (
+  id: number,
+  completed: boolean,
+  outputs: ArrayBuffer | undefined,
+  problem: string | undefined,
+  made: number,
+) => void;
+
 /** What every backend's addon offers: state buffers, and plans over them. */
 export interface EngineAddon {
   NativeState: new (specs: readonly StateSpec[]) => NativeState;
   NativePlan: new (spec: PlanSpec, state: NativeState, frozen: boolean, isa: Isa | undefined) => NativePlan;
-  /** Who is told that a started run has ended; `problem` says why a device failed. */
-  onDelivery(
-    deliver: (id: number, completed: boolean, outputs: ArrayBuffer | undefined, problem: string | undefined) => void,
-  ): void;
+  /** Who is told that a started job has ended. */
+  onDelivery(deliver: Deliver): void;
+  /** Starts a job: runs of plans one after another. */
+  start(id: number, runs: readonly NativeRun[]): void;
 }
 
 export interface Addon extends EngineAddon {

@@ -1,6 +1,6 @@
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, nearest } from '../core/options.js';
-import type { EngineAddon, Isa, NativePlan, NativeState, PlanMemory, StepProfile } from './addon.js';
+import type { EngineAddon, Isa, NativePlan, NativeRun, NativeState, PlanMemory, StepProfile } from './addon.js';
 import { translated } from './addon.js';
 import { allocate, checkArray } from './array-checks.js';
 import { requireAddon } from './load.js';
@@ -14,6 +14,23 @@ export interface Device {
   createState(specs: StateSpec[]): State;
   /** Checks and binds a plan. @throws FlashbookError NATIVE, SHAPE; the message names the step or tensor */
   createPlan(spec: PlanSpec, state: State, options?: PlanOptions): Plan;
+  /**
+   * Runs plans of this device one after another off the event loop, in one native call: nothing waits for JavaScript between them.
+   * Inputs and outputs as `Plan.run` has them. After a run with an output that must be finite and is not, the rest is left out.
+   *
+   * @returns the number of runs that were made; the outputs of the others are as they were
+   * @throws FlashbookError SHAPE, DISPOSED, NATIVE
+   */
+  runSequence(runs: readonly PlanRun[]): Promise<number>;
+}
+
+/** One run of a sequence. */
+export interface PlanRun {
+  plan: Plan;
+  inputs: TypedArray[];
+  outputs?: TypedArray[];
+  /** Indices of outputs, f32, that must be finite for the sequence to go on; they need `outputs`. */
+  finite?: readonly number[];
 }
 
 /** sm_80 and so on, by compute capability. */
@@ -101,6 +118,31 @@ export class AddonDevice implements Device {
     }
     return new AddonPlan(this, spec, state, options);
   }
+
+  async runSequence(runs: readonly PlanRun[]): Promise<number> {
+    if (!Array.isArray(runs)) throw invalid('runs', 'an array of runs', runs, 'SHAPE');
+    const { made, outputs } = await this.deliveries.start(runs.map((run, i) => this.#nativeRun(run, i)));
+    let offset = 0;
+    for (const { plan, outputs: wanted } of runs.slice(0, made)) {
+      if (wanted === undefined) continue;
+      (plan as AddonPlan).checkOutputs(wanted); // they may have been detached meanwhile
+      for (const output of wanted) {
+        const target = new Uint8Array(output.buffer, output.byteOffset, output.byteLength);
+        target.set(new Uint8Array(outputs as ArrayBuffer, offset, output.byteLength));
+        offset += output.byteLength;
+      }
+    }
+    return made;
+  }
+
+  #nativeRun({ plan, inputs, outputs, finite }: PlanRun, i: number): NativeRun {
+    if (!(plan instanceof AddonPlan) || plan.device !== this) {
+      throw invalid(`runs[${i}].plan`, `a plan of the device ${this.name}`, plan, 'SHAPE');
+    }
+    plan.checkInputs(inputs);
+    if (outputs !== undefined) plan.checkOutputs(outputs);
+    return { plan: plan.native, inputs, wantsOutputs: outputs !== undefined, watched: finite };
+  }
 }
 
 /** Calls native code and turns its errors into FlashbookErrors. */
@@ -173,17 +215,17 @@ interface Port {
 class AddonPlan implements Plan {
   readonly spec: PlanSpec;
   readonly isa: Isa | CudaArchitecture;
-  readonly #device: AddonDevice;
-  readonly #native: NativePlan;
+  readonly device: AddonDevice;
+  readonly native: NativePlan;
   readonly #inputs: Port[];
   readonly #outputs: Port[];
 
   constructor(device: AddonDevice, spec: PlanSpec, state: AddonState, options: PlanOptions) {
     const { NativePlan } = device.addon;
-    this.#device = device;
+    this.device = device;
     const { frozen = false, isa } = options;
-    this.#native = native(() => new NativePlan(spec, state.native, frozen, isa));
-    this.isa = device.architecture ?? this.#native.isa();
+    this.native = native(() => new NativePlan(spec, state.native, frozen, isa));
+    this.isa = device.architecture ?? this.native.isa();
     this.spec = spec;
     const port = (index: number): Port => {
       const { name, dtype, shape } = spec.tensors[index];
@@ -193,29 +235,26 @@ class AddonPlan implements Plan {
     this.#outputs = spec.outputs.map(port);
   }
 
-  runSync(inputs: TypedArray[], outputs?: TypedArray[]): void {
+  checkInputs(inputs: TypedArray[]): void {
     checkArrays('input', inputs, this.#inputs);
-    if (outputs !== undefined) checkArrays('output', outputs, this.#outputs);
+  }
+
+  checkOutputs(outputs: TypedArray[]): void {
+    checkArrays('output', outputs, this.#outputs);
+  }
+
+  runSync(inputs: TypedArray[], outputs?: TypedArray[]): void {
+    this.checkInputs(inputs);
+    if (outputs !== undefined) this.checkOutputs(outputs);
     try {
-      this.#native.runSync(inputs, outputs);
+      this.native.runSync(inputs, outputs);
     } catch (error) {
       throw translated(error);
     }
   }
 
   async run(inputs: TypedArray[], outputs?: TypedArray[]): Promise<void> {
-    checkArrays('input', inputs, this.#inputs);
-    if (outputs !== undefined) checkArrays('output', outputs, this.#outputs);
-    const results = await this.#device.deliveries.start((id) => this.#native.start(id, inputs, outputs !== undefined));
-    if (outputs === undefined) return;
-    checkArrays('output', outputs, this.#outputs); // they may have been detached meanwhile
-    let offset = 0;
-    for (const output of outputs) {
-      new Uint8Array(output.buffer, output.byteOffset, output.byteLength).set(
-        new Uint8Array(results as ArrayBuffer, offset, output.byteLength),
-      );
-      offset += output.byteLength;
-    }
+    await this.device.runSequence([{ plan: this, inputs, outputs }]);
   }
 
   output(index: number, out?: TypedArray): TypedArray {
@@ -225,24 +264,24 @@ class AddonPlan implements Plan {
     }
     const target = out === undefined ? allocate(port.dtype, port.elements) : out;
     checkArray('output', port.name, target, port.dtype, port.elements);
-    native(() => this.#native.output(index, target));
+    native(() => this.native.output(index, target));
     return target;
   }
 
   memory(): PlanMemory {
-    return native(() => this.#native.memory());
+    return native(() => this.native.memory());
   }
 
   setProfiling(enabled: boolean): void {
-    native(() => this.#native.setProfiling(enabled));
+    native(() => this.native.setProfiling(enabled));
   }
 
   profile(): StepProfile[] {
-    return native(() => this.#native.profile());
+    return native(() => this.native.profile());
   }
 
   dispose(): void {
-    this.#native.dispose();
+    this.native.dispose();
   }
 
   [Symbol.dispose](): void {

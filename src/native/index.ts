@@ -16,7 +16,15 @@ export {
   device,
   resolveDevice,
 } from './cuda.js';
-export { type CudaArchitecture, cpu, type Device, type Plan, type PlanOptions, type State } from './device.js';
+export {
+  type CudaArchitecture,
+  cpu,
+  type Device,
+  type Plan,
+  type PlanOptions,
+  type PlanRun,
+  type State,
+} from './device.js';
 export { firstNotFinite } from './finite.js';
 export { PEAK_KINDS, type PeakKind, type PeakRun, runPeak } from './peak.js';
 export * from './plan-spec.js';

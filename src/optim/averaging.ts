@@ -81,12 +81,12 @@ function averaged(inner: Optimizer, config: OptimizerConfig, prefix: string, ave
       return {
         ...bound,
         plans: [...bound.plans, blend],
-        async step(context) {
-          if (context.step === 1 && averaging.initial) await blend.run([COPY]);
-          const report = await bound.step(context);
+        step(context) {
+          const { runs, gradientNorm } = bound.step(context);
+          const begin = context.step === 1 && averaging.initial ? [{ plan: blend, inputs: [COPY] }] : [];
           const weights = averaging.weights(context.step);
-          if (weights !== undefined) await blend.run([Float32Array.from(weights)]);
-          return report;
+          const average = weights === undefined ? [] : [{ plan: blend, inputs: [Float32Array.from(weights)] }];
+          return { runs: [...begin, ...runs, ...average], gradientNorm };
         },
         averageAfter: (step) => (step >= averaging.since ? average : undefined),
         dispose() {

@@ -43,16 +43,12 @@ function beforeStep(
       return {
         ...bound,
         plans: [plan, ...bound.plans],
-        async step(context) {
-          await plan.run([]);
-          return bound.step({
-            ...context,
-            // Gradients that are computed again inside must be changed again.
-            async gradients() {
-              await context.gradients();
-              await plan.run([]);
-            },
-          });
+        step(context) {
+          const change = { plan, inputs: [] };
+          // Gradients that are computed again inside must be changed again.
+          const again = () => [...context.gradients(), change];
+          const { runs, gradientNorm } = bound.step({ ...context, gradients: again });
+          return { runs: [change, ...runs], gradientNorm };
         },
         dispose() {
           plan.dispose();

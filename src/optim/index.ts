@@ -32,7 +32,7 @@ export {
   type OptimizerConfig,
   type OptimizerParameter,
   type StepContext,
-  type StepReport,
+  type StepRuns,
 } from './optimizer.js';
 export { OPTIMIZERS, type OptimizerSettings, optimizerFrom } from './optimizer-by-name.js';
 export { type ReduceOnPlateauOptions, reduceOnPlateau } from './plateau-schedule.js';

@@ -35,14 +35,14 @@ export function lookahead(inner: Optimizer, options: LookaheadOptions = {}): Opt
       return {
         ...bound,
         plans: [...bound.plans, follow, restart],
-        async step(context) {
-          if (context.step === 1) await follow.run([COPY]);
-          const report = await bound.step(context);
-          if (context.step % steps === 0) {
-            await follow.run([weights]);
-            await restart.run([COPY]);
-          }
-          return report;
+        step(context) {
+          const { runs, gradientNorm } = bound.step(context);
+          const begin = context.step === 1 ? [{ plan: follow, inputs: [COPY] }] : [];
+          const synchronise = [
+            { plan: follow, inputs: [weights] },
+            { plan: restart, inputs: [COPY] },
+          ];
+          return { runs: [...begin, ...runs, ...(context.step % steps === 0 ? synchronise : [])], gradientNorm };
         },
         dispose() {
           follow.dispose();

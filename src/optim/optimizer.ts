@@ -1,4 +1,4 @@
-import type { Device, Plan, State } from '../native/index.js';
+import type { Device, Plan, PlanRun, State } from '../native/index.js';
 import type { StateSpec } from '../native/plan-spec.js';
 
 /** What an optimiser must know of a parameter. */
@@ -19,19 +19,21 @@ export interface StepContext {
   /** The step's number, the first being 1. */
   step: number;
   learningRate: number;
-  /** Computes the gradients of the same batch again, at the parameters as they are now (for SAM). */
-  gradients(): Promise<void>;
+  /** Runs that compute the gradients of the same batch again, at the parameters as they are then (for SAM). */
+  gradients(): PlanRun[];
 }
 
-export interface StepReport {
-  /** Global L2 norm of all gradients before clipping. */
-  gradientNorm: number;
+/** What makes a step, for `Device.runSequence`. */
+export interface StepRuns {
+  runs: PlanRun[];
+  /** (1): after the runs, the global L2 norm of all gradients before clipping. Where it is not finite, no parameter has changed. */
+  gradientNorm: Float32Array;
 }
 
 /**
  * An optimiser: its own state buffers and an update rule. It reads gradients from the state buffers `grad/<name>` and
  * changes the parameters `<name>` in place. Wrappers (Lookahead, SAM, averaging) hold an inner optimiser, add their buffers to
- * its `states`, and call the inner `step` between their own plans.
+ * its `states`, and put their own runs before and after those of the inner `step`.
  */
 export interface Optimizer {
   readonly config: OptimizerConfig;
@@ -42,8 +44,8 @@ export interface Optimizer {
 
 /** An optimiser whose plans are bound to the state of one training run. */
 export interface BoundOptimizer {
-  /** Updates the parameters from the gradients that are in the state. */
-  step(context: StepContext): Promise<StepReport>;
+  /** The runs that update the parameters from the gradients that are in the state. */
+  step(context: StepContext): StepRuns;
   /** Its plans, for profiling. */
   readonly plans: readonly Plan[];
   /**

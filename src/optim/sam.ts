@@ -48,12 +48,13 @@ export function sam(inner: Optimizer, options: SamOptions = {}): Optimizer {
       return {
         ...bound,
         plans: [keep, ascent, back, ...bound.plans],
-        async step(context) {
-          await keep.run([COPY]);
-          await ascent.run([flags]);
-          await context.gradients();
-          await back.run([COPY]);
-          return bound.step(context);
+        step(context) {
+          const { runs, gradientNorm } = bound.step(context);
+          const climb = [
+            { plan: keep, inputs: [COPY] },
+            { plan: ascent, inputs: [flags] },
+          ];
+          return { runs: [...climb, ...context.gradients(), { plan: back, inputs: [COPY] }, ...runs], gradientNorm };
         },
         dispose() {
           for (const plan of [keep, ascent, back]) plan.dispose();

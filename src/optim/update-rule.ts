@@ -45,12 +45,11 @@ export function ruleOptimizer(rule: UpdateRule): Optimizer {
       const norm = new Float32Array(1);
       return {
         plans: [plan],
-        async step({ step, learningRate }) {
+        step({ step, learningRate }) {
           for (const [i, { rate, weightDecay }] of settings.entries()) {
             hyper.set(rule.hyper(step, learningRate * rate, weightDecay), HYPER * i);
           }
-          await plan.run([hyper], [norm]);
-          return { gradientNorm: norm[0] };
+          return { runs: [{ plan, inputs: [hyper], outputs: [norm], finite: [0] }], gradientNorm: norm };
         },
         dispose: () => plan.dispose(),
       };

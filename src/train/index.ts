@@ -44,5 +44,6 @@ export { predictLogits } from './predict-logits.js';
 export type { TrainProgress } from './progress.js';
 export { type ProgressiveResult, type Stage, trainProgressively } from './progressive.js';
 export type { RunLogLine } from './run-log.js';
+export { StepCall, type StepInputs, type StepPlans, type StepResult } from './step-call.js';
 export { type TrainResult, train } from './trainer.js';
 export { BatchOrder, evenlySpaced, type Windows } from './windows.js';

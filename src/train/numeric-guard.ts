@@ -17,8 +17,8 @@ export interface NumericFailure {
 }
 
 /**
- * The error for a loss or gradient that is NaN or infinite. It names the first tensor with such a value, searched in the order of
- * cause: the batch, the parameters (before the update), the gradients.
+ * The error for a loss or gradient that is NaN or infinite, which left the parameters as they were. It names the first tensor with such a value,
+ * searched in the order of cause: the batch, the parameters, the gradients.
  */
 export function numericError({
   step,
@@ -29,7 +29,7 @@ export function numericError({
   x,
   columns,
 }: NumericFailure): FlashbookError {
-  const culprit = findCulprit(state, parameters, x, columns, gradientNorm !== undefined);
+  const culprit = findCulprit(state, parameters, x, columns);
   const norm = gradientNorm === undefined ? '' : `, gradient norm ${gradientNorm}`;
   return new FlashbookError(
     'NUMERIC',
@@ -44,18 +44,15 @@ function findCulprit(
   parameters: readonly OptimizerParameter[],
   x: Float32Array,
   columns: number,
-  updated: boolean,
 ): string {
   const inBatch = firstNonFinite(x);
   if (inBatch >= 0) {
     return `the first non-finite value is ${x[inBatch]} in the batch, feature column ${inBatch % columns}`;
   }
-  // After the update every parameter carries the gradient's NaN, so that the gradients are the earlier cause.
   const kinds: ['parameter' | 'gradient', (name: string) => string][] = [
     ['parameter', (name) => name],
     ['gradient', gradientName],
   ];
-  if (updated) kinds.reverse();
   for (const [kind, bufferOf] of kinds) {
     for (const { name } of parameters) {
       const values = state.get(bufferOf(name)) as Float32Array;

@@ -1,6 +1,7 @@
 import { FlashbookError } from '../core/errors.js';
 import { constants, stateSpecs } from '../graph/index.js';
 import type { Plan, State, StepProfile } from '../native/index.js';
+import type { TypedArray } from '../native/plan-spec.js';
 import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
 import { BatchChanges, resolveClassWeights } from './batch-changes.js';
 import type { Configuration } from './configuration.js';
@@ -18,6 +19,7 @@ import { TrainClock, type TrainProgress } from './progress.js';
 import { Recalibrator } from './recalibrator.js';
 import { RunLog } from './run-log.js';
 import { loadRun, saveRun } from './saved-run.js';
+import { StepCall } from './step-call.js';
 import { TensorBoardLog } from './tensorboard.js';
 import { fillConstants, fillParameters, initialWeights, readParameters } from './weights.js';
 import { BatchOrder, checkLabels, evenlySpaced } from './windows.js';
@@ -42,8 +44,8 @@ export interface TrainResult {
 }
 
 /**
- * Trains a model. One step is the gradient plan on one batch, then the optimiser's plan; both run off the event loop, and the next
- * batch is gathered while the gradients are computed. The same options give the same weights to the bit, whatever the
+ * Trains a model. One step is one native call off the event loop: the gradients of its batches and the optimiser's update; the next
+ * batches are gathered meanwhile. The same options give the same weights to the bit, whatever the
  * number of threads, and whether or not the run was stopped and resumed.
  *
  * @throws FlashbookError
@@ -67,6 +69,15 @@ interface Owned {
   dispose(): void;
 }
 
+interface BatchBuffers {
+  /** Of the batch that lies in them. */
+  number: number;
+  x: Float32Array;
+  targets: Int32Array[];
+  /** Weighted soft targets, where the loss takes them; else empty. */
+  soft: Float32Array[];
+}
+
 class TrainingRun {
   readonly #options: ResolvedOptions;
   readonly #parameters: OptimizerParameter[];
@@ -76,8 +87,9 @@ class TrainingRun {
   readonly #configuration: Configuration;
   readonly #state: State;
   readonly #savedBuffers: readonly string[];
-  /** The plan of a step's first batch, and that of the others, which add to its gradients. */
-  readonly #gradients: readonly [Plan, Plan];
+  readonly #call: StepCall;
+  /** The plans of a step. */
+  readonly #plans: readonly Plan[];
   readonly #optimizer: BoundOptimizer;
   readonly #evaluator: Evaluator;
   /** The weights that evaluations see, where the optimiser averages; else those that are trained. */
@@ -86,25 +98,16 @@ class TrainingRun {
   readonly #schedule: { at(step: number): number } & Partial<ScheduleRun>;
   readonly #early: EarlyStopping;
 
-  // Two sets of batch buffers: one is being filled while the other's step runs.
-  readonly #x: [Float32Array, Float32Array];
-  readonly #targets: [Int32Array[], Int32Array[]];
-  /** Weighted soft targets, where the loss takes them; else empty. */
-  readonly #soft: [Float32Array[], Float32Array[]];
+  // Buffers of the batches of two steps: some are being filled while the others' step runs. Batch numbers begin at 1.
+  readonly #batches: BatchBuffers[];
   readonly #changes: BatchChanges;
-  /** Numbers of the batches that lie in the buffers; batch numbers begin at 1. */
-  readonly #gathered: [number, number] = [0, 0];
   readonly #curriculum: CurriculumRun | undefined;
-  /** Where the loss is scaled: its factor, and the plan that brings the gradients back. */
+  /** Where the loss is scaled, its factor. */
   readonly #scaler: LossScaler | undefined;
-  readonly #unscale: Plan | undefined;
   /** Moves the running statistics of averaged weights, where the model has such. */
   readonly #recalibrator: Recalibrator | undefined;
   /** Steps that were left out because their gradients overflowed. */
   #skipped = 0;
-  readonly #rng: Uint32Array;
-  readonly #loss = new Float32Array(1);
-  readonly #logits: Float32Array[];
 
   #step = 0;
   #evaluatedStep = 0;
@@ -160,12 +163,16 @@ class TrainingRun {
     fillParameters(this.#state, this.#parameters, initialWeights(model, options));
 
     const first = own(device.createPlan(training.compile(device), this.#state));
-    this.#gradients = [first, accumulate > 1 ? own(device.createPlan(adding.compile(device), this.#state)) : first];
-    if (options.lossScale !== undefined) {
-      this.#scaler = new LossScaler(options.lossScale);
-      this.#unscale = own(device.createPlan(unscaleGraph(this.#trained), this.#state));
-    }
+    const others = accumulate > 1 ? own(device.createPlan(adding.compile(device), this.#state)) : first;
+    if (scaleLoss) this.#scaler = new LossScaler(options.lossScale);
+    const unscale = scaleLoss ? own(device.createPlan(unscaleGraph(this.#trained), this.#state)) : undefined;
     this.#optimizer = own(options.optimizer.bind(device, this.#state, this.#trained));
+    this.#call = new StepCall(
+      device,
+      { gradients: [first, others], unscale, optimizer: this.#optimizer },
+      { batch, classes: this.#classes, batches: accumulate },
+    );
+    this.#plans = [...new Set([first, others]), ...(unscale === undefined ? [] : [unscale]), ...this.#optimizer.plans];
     this.#evaluated =
       this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));
     fillConstants(this.#evaluated, [evaluation.graph]);
@@ -187,16 +194,12 @@ class TrainingRun {
     this.#early = new EarlyStopping(options);
     this.#best = this.#weights();
 
-    const targets = () => this.#classes.map(() => new Int32Array(batch));
-    this.#x = [
-      new Float32Array(batch * train.steps * train.columns),
-      new Float32Array(batch * train.steps * train.columns),
-    ];
-    this.#targets = [targets(), targets()];
-    const soft = () => (softTargets ? this.#classes.map((count) => new Float32Array(batch * count)) : []);
-    this.#soft = [soft(), soft()];
-    this.#rng = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), 0, 0);
-    this.#logits = this.#classes.map((count) => new Float32Array(batch * count));
+    this.#batches = Array.from({ length: 2 * accumulate }, () => ({
+      number: 0,
+      x: new Float32Array(batch * train.steps * train.columns),
+      targets: this.#classes.map(() => new Int32Array(batch)),
+      soft: softTargets ? this.#classes.map((count) => new Float32Array(batch * count)) : [],
+    }));
   }
 
   async go(): Promise<TrainResult> {
@@ -211,7 +214,7 @@ class TrainingRun {
       this.#tensorboard = await TensorBoardLog.open(tensorboard, this.#history, () => clock() / 1000);
     }
 
-    if (this.#options.profile) for (const plan of this.#profiled()) plan.setProfiling(true);
+    if (this.#options.profile) for (const plan of this.#plans) plan.setProfiling(true);
     // A run that was stopped between a step and its evaluation begins with the evaluation.
     if (this.#evaluationIsDue()) await this.#evaluate();
     while (this.#step < steps && !this.#early.shouldStop && !this.#stopped) {
@@ -226,30 +229,38 @@ class TrainingRun {
   async #makeStep(): Promise<void> {
     const { onProgress, callbacks, accumulate } = this.#options;
     const step = this.#step + 1;
-    const { loss, accuracy } = await this.#computeGradients(step);
+    const numbers = this.#numbersOf(step);
+    const batches = numbers.map((number) => this.#gather(number));
     const lossScale = this.#scaler?.scale;
-    const finite = await this.#unscaled();
-
     const learningRate = this.#schedule.at(step);
-    let gradientNorm = Number.POSITIVE_INFINITY;
-    if (finite) {
-      const again = async () => {
-        await this.#computeGradients(step);
-        await this.#unscaled();
-      };
-      // Its own count: of steps that it has made.
-      const context = { step: step - this.#skipped, learningRate, gradients: again };
-      gradientNorm = (await this.#optimizer.step(context)).gradientNorm;
-    } else this.#skipped++;
+    const running = this.#call.run({
+      step: step - this.#skipped, // Its own count: of steps that it has made.
+      learningRate,
+      batches: batches.map((each) => this.#inputs(each, step)),
+      lossScale,
+    });
+    try {
+      if (step < this.#options.steps) for (const number of this.#numbersOf(step + 1)) this.#gather(number);
+    } finally {
+      await running;
+    }
+    const { losses, gradientNorm } = await running;
+    const bad = losses.findIndex((loss) => !Number.isFinite(loss));
+    if (bad >= 0) throw this.#numericError(step, losses[bad], batches[bad]);
+    const loss = losses.reduce((sum, each) => sum + each / accumulate, 0);
+    const finite = Number.isFinite(gradientNorm);
     // A factor of 1 or less is no cause of an overflow.
-    if (!Number.isFinite(gradientNorm) && (finite || lossScale! <= 1))
-      throw this.#numericError(step, loss, gradientNorm);
+    if (!finite && !(lossScale !== undefined && lossScale > 1)) {
+      throw this.#numericError(step, loss, batches[accumulate - 1], gradientNorm);
+    }
+    this.#scaler?.observe(finite);
+    if (!finite) this.#skipped++;
 
     this.#step = step;
-    const epoch = this.#order.epochOf((step - 1) * accumulate + 1);
+    const epoch = this.#order.epochOf(numbers[0]);
     const scaling = lossScale === undefined ? {} : { lossScale, ...(finite ? {} : { skipped: true as const }) };
     const record: StepRecord = {
-      ...{ step, epoch, loss, accuracy, learningRate },
+      ...{ step, epoch, loss, accuracy: this.#accuracy(batches), learningRate },
       gradientNorm: finite ? gradientNorm : 0,
       ...scaling,
     };
@@ -260,58 +271,41 @@ class TrainingRun {
     onProgress?.(this.#progress('train'));
   }
 
-  /** Computes the gradients of a step's batches, gathering the next batch while one runs. */
-  async #computeGradients(step: number): Promise<{ loss: number; accuracy: (number | null)[] }> {
-    const { steps, accumulate } = this.#options;
-    const last = steps * accumulate;
-    const weights = this.#curriculum?.weights(step).map((weight) => Float32Array.of(weight)) ?? [];
-    const scale = this.#scaler === undefined ? [] : [Float32Array.of(this.#scaler.scale)];
-    const sums = this.#classes.map(() => new LossSum(0));
-    let loss = 0;
-    for (let part = 0; part < accumulate; part++) {
-      const number = (step - 1) * accumulate + part + 1;
-      this.#gather(number);
-      const side = number % 2;
-      const targets = this.#soft[side].length > 0 ? this.#soft[side] : this.#targets[side];
-      this.#rng[2] = number;
-      const plan = this.#gradients[part === 0 ? 0 : 1];
-      const running = plan.run(
-        [this.#x[side], ...targets, ...weights, this.#rng, ...scale],
-        [...this.#logits, this.#loss],
-      );
-      try {
-        if (number < last) this.#gather(number + 1);
-      } finally {
-        await running;
-      }
-      if (!Number.isFinite(this.#loss[0])) throw this.#numericError(step, this.#loss[0]);
-      loss += this.#loss[0] / accumulate;
-      for (const [h, sum] of sums.entries()) {
-        sum.add(this.#logits[h], this.#targets[side][h], this.#options.batch, this.#classes[h]);
-      }
-    }
-    return { loss, accuracy: sums.map(({ rows, hits }) => (rows === 0 ? null : hits / rows)) };
+  /** The batches of a step. */
+  #numbersOf(step: number): number[] {
+    const { accumulate } = this.#options;
+    return Array.from({ length: accumulate }, (_, part) => (step - 1) * accumulate + part + 1);
   }
 
-  /** Brings scaled gradients back; false where they have overflowed. */
-  async #unscaled(): Promise<boolean> {
-    if (this.#scaler === undefined) return true;
-    const norm = new Float32Array(1);
-    await this.#unscale!.run([Float32Array.of(1 / this.#scaler.scale)], [norm]);
-    const finite = Number.isFinite(norm[0]);
-    this.#scaler.observe(finite);
-    return finite;
-  }
-
-  /** Brings a batch into the buffers of its side, unless it is there. */
-  #gather(number: number): void {
-    const side = number % 2;
-    if (this.#gathered[side] === number) return;
-    const [x, targets] = [this.#x[side], this.#targets[side]];
-    this.#gathered[side] = 0;
+  /** The buffers that hold a batch, brought there unless it is. */
+  #gather(number: number): BatchBuffers {
+    const buffers = this.#batches[number % this.#batches.length];
+    if (buffers.number === number) return buffers;
+    const { x, targets, soft } = buffers;
+    buffers.number = 0;
     this.#options.train.batch(this.#order.indices(number), x, targets);
-    this.#changes.apply(number, x, targets, this.#soft[side]);
-    this.#gathered[side] = number;
+    this.#changes.apply(number, x, targets, soft);
+    buffers.number = number;
+    return buffers;
+  }
+
+  /** The inputs of the gradients' plan. */
+  #inputs({ number, x, targets, soft }: BatchBuffers, step: number): TypedArray[] {
+    const { seed } = this.#options;
+    const weights = this.#curriculum?.weights(step).map((weight) => Float32Array.of(weight)) ?? [];
+    const rng = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), number, 0);
+    return [x, ...(soft.length > 0 ? soft : targets), ...weights, rng];
+  }
+
+  /** Share of right classes of each horizon in the last step; null without any label. */
+  #accuracy(batches: readonly BatchBuffers[]): (number | null)[] {
+    return this.#classes.map((count, h) => {
+      const sum = new LossSum(0);
+      for (const [i, { targets }] of batches.entries()) {
+        sum.add(this.#call.logits[i][h], targets[h], this.#options.batch, count);
+      }
+      return sum.rows === 0 ? null : sum.hits / sum.rows;
+    });
   }
 
   #evaluationIsDue(): boolean {
@@ -343,7 +337,8 @@ class TrainingRun {
     this.#clock.evaluationEnds();
     if (measured === undefined) return this.#stop();
 
-    if (!Number.isFinite(measured.loss)) throw this.#numericError(this.#step, measured.loss);
+    if (!Number.isFinite(measured.loss))
+      throw this.#numericError(this.#step, measured.loss, this.#gather(this.#step * this.#options.accumulate));
     const trainLoss = meanLossSince(this.#history, this.#evaluatedStep);
     const best = this.#early.observe(this.#step, measured.loss);
     if (best) this.#best = readParameters(this.#evaluated, this.#parameters);
@@ -383,14 +378,9 @@ class TrainingRun {
       reason,
       ...(this.#options.learnHorizonWeights ? { horizonWeights: this.#learnedWeights() } : {}),
       history: this.#history,
-      ...(this.#options.profile ? { profile: this.#profiled().flatMap((plan) => plan.profile()) } : {}),
+      ...(this.#options.profile ? { profile: this.#plans.flatMap((plan) => plan.profile()) } : {}),
       seconds: this.#seconds(),
     };
-  }
-
-  /** The plans of a step. */
-  #profiled(): Plan[] {
-    return [...new Set(this.#gradients), ...this.#optimizer.plans];
   }
 
   /** Saves and throws, when the signal has fired. */
@@ -476,16 +466,9 @@ class TrainingRun {
     };
   }
 
-  #numericError(step: number, loss: number, gradientNorm?: number): FlashbookError {
-    return numericError({
-      step,
-      loss,
-      gradientNorm,
-      state: this.#state,
-      parameters: this.#trained,
-      x: this.#x[this.#rng[2] % 2],
-      columns: this.#options.train.columns,
-    });
+  #numericError(step: number, loss: number, { x }: BatchBuffers, gradientNorm?: number): FlashbookError {
+    const { columns } = this.#options.train;
+    return numericError({ step, loss, gradientNorm, state: this.#state, parameters: this.#trained, x, columns });
   }
 
   #learnedWeights(): number[] {

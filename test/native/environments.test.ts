@@ -11,6 +11,7 @@ function run(script: string, env: Record<string, string> = {}) {
     ${scalePlan.toString()}
     const state = new addon.NativeState([]);
     const plan = (elements, steps) => new addon.NativePlan(scalePlan(elements, 2, steps), state, false, undefined);
+    const start = (id, plan, x) => addon.start(id, [{ plan, inputs: [x], wantsOutputs: true }]);
     const big = 1 << 20;
   `;
   const source = `${prelude}
@@ -30,7 +31,7 @@ describe('the end of a process', () => {
   it('comes by itself when the last run has ended', () => {
     const script = `
       addon.onDelivery((id, completed) => console.log(id, completed));
-      plan(big, 20).start(1, [new Float32Array(big)], true);`;
+      start(1, plan(big, 20), new Float32Array(big));`;
     expect(run(script)).toEqual(clean('1 true'));
   });
 
@@ -38,7 +39,7 @@ describe('the end of a process', () => {
     const script = `
       addon.onDelivery(() => console.log('delivered'));
       const p = plan(big, 20000);
-      for (let i = 0; i < 5; i++) p.start(i, [new Float32Array(big)], true);
+      for (let i = 0; i < 5; i++) start(i, p, new Float32Array(big));
       setTimeout(() => process.exit(0), 50);`;
     const begin = performance.now();
     expect(run(script)).toEqual(clean(''));
@@ -48,7 +49,7 @@ describe('the end of a process', () => {
   it('is clean with a run in flight and an uncaught error', () => {
     const script = `
       addon.onDelivery(() => {});
-      plan(big, 20000).start(1, [new Float32Array(big)], true);
+      start(1, plan(big, 20000), new Float32Array(big));
       setTimeout(() => { throw new Error('on purpose'); }, 20);`;
     const result = run(script);
     expect(result.signal).toBeNull();
@@ -74,7 +75,7 @@ describe('worker threads', () => {
   it('get the answers of their own runs', () => {
     const body = `
       addon.onDelivery((id, completed, outputs) => parentPort.postMessage([id, completed, new Float32Array(outputs)[0]]));
-      plan(1, 1).start(7, [Float32Array.of(21)], true);`;
+      start(7, plan(1, 1), Float32Array.of(21));`;
     const script = `worker(${JSON.stringify(body)}).on('message', (m) => console.log(m.join()));`;
     expect(run(script)).toEqual(clean('7,true,42'));
   });
@@ -83,8 +84,8 @@ describe('worker threads', () => {
     const body = `
       addon.onDelivery(() => {});
       const p = plan(big, 20000);
-      p.start(1, [new Float32Array(big)], true);
-      p.start(2, [new Float32Array(big)], true);
+      start(1, p, new Float32Array(big));
+      start(2, p, new Float32Array(big));
       parentPort.postMessage('started');`;
     const script = `
       (async () => {

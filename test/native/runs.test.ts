@@ -45,6 +45,42 @@ describe('asynchronous runs', () => {
     expect(outputs.map((y, i) => y.every((value) => value === 3 * i))).toEqual(Array(60).fill(true));
   });
 
+  it('of a sequence follow each other in one call, and end with an output that is not finite', async () => {
+    const state = device.createState([{ name: 'w', dtype: 'f32', shape: [3] }]);
+    const plan = device.createPlan(scalePlan(3), noState);
+    const write = device.createPlan(writeStatePlan(3, 2), state);
+    const sequence = async (value: number) => {
+      state.set('w', Float32Array.of(1, 2, 3));
+      const [first, second] = [new Float32Array(3), new Float32Array(3)];
+      const made = await device.runSequence([
+        { plan: write, inputs: [], outputs: [first], finite: [0] },
+        { plan, inputs: [Float32Array.of(1, value, 1)], outputs: [second], finite: [0] },
+        { plan: write, inputs: [] },
+        { plan, inputs: [Float32Array.of(5, 5, 5)], outputs: [first] },
+      ]);
+      return [made, [...first], [...second], [...state.get('w')]];
+    };
+    expect(await sequence(4)).toEqual([4, [10, 10, 10], [2, 8, 2], [4, 8, 12]]);
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(await sequence(bad)).toEqual([2, [2, 4, 6], [2, bad, 2], [2, 4, 6]]);
+    }
+    expect(await device.runSequence([])).toBe(0);
+  });
+
+  it('of a sequence are checked before the first begins', async () => {
+    const plan = device.createPlan(scalePlan(2), noState);
+    const good = { plan, inputs: [Float32Array.of(1, 2)] };
+    const y = new Float32Array(2);
+    for (const [bad, message] of [
+      [{ plan: undefined, inputs: [] }, /expected a plan of the device cpu for runs\[1\]\.plan/],
+      [{ plan, inputs: [new Float32Array(3)] }, /x/],
+      [{ ...good, finite: [0] }, /wanted output/],
+      [{ ...good, outputs: [y], finite: [1] }, /wanted output of dtype f32 to watch but received 1/],
+    ] as const) {
+      await expect(device.runSequence([good, bad as never])).rejects.toThrow(message);
+    }
+  });
+
   it('leave the event loop and the pool of libuv free', async () => {
     const { plan, x } = slowPlan();
     let ticks = 0;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../src/core/random.js';
-import type { Device } from '../../src/native/index.js';
+import { compilePlan, Graph } from '../../src/graph/index.js';
+import type { Device, Plan, State } from '../../src/native/index.js';
 import {
   adam,
   adamW,
@@ -45,13 +46,31 @@ const normal = (random: Random, length: number, scale = 1) =>
   Float64Array.from({ length }, () => Math.fround(scale * random.normal()));
 const rateOf = (t: number) => Math.fround(0.01 / Math.sqrt(t));
 
+/** a and c of a step, one pair a parameter. */
+function coefficientsOf(t: number): [Float32Array, Float32Array][] {
+  return PARAMETERS.map(({ shape }, p) => {
+    const random = new Random(100 * t + p);
+    const pairs = Array.from({ length: size(shape) }, () => [0.3 + random.float(), 2 * random.normal()]);
+    return [Float32Array.from(pairs, ([a]) => a), Float32Array.from(pairs, ([, c]) => c)];
+  });
+}
+
 /** Gradients that depend on the weights and on the step: those of Σ ½ a w² + c w, with signs that make some axes climb. */
 function gradientsOf(t: number): GradientsAt {
+  const coefficients = coefficientsOf(t);
   return (weights) =>
-    weights.map(({ value }, p) => {
-      const random = new Random(100 * t + p);
-      return value.map((w) => Math.fround((0.3 + random.float()) * w) + Math.fround(2 * random.normal()));
-    });
+    weights.map(({ value }, p) => value.map((w, i) => coefficients[p][0][i] * w + coefficients[p][1][i]));
+}
+
+/** The same as a plan, with inputs a and c of each parameter. */
+function gradientPlan(device: Device, state: State): Plan {
+  const graph = new Graph();
+  for (const { name, shape } of PARAMETERS) {
+    const [a, c] = [graph.input(`a.${name}`, shape), graph.input(`c.${name}`, shape)];
+    graph.state(gradientName(name), shape);
+    graph.update(gradientName(name), graph.state(name, shape).mul(a).add(c));
+  }
+  return device.createPlan(compilePlan(graph), state);
 }
 
 /** Runs an optimiser for STEPS steps and gives what `read` sees after the last. */
@@ -68,24 +87,18 @@ async function run(
     ...optimizer.states(PARAMETERS),
   ]);
   const bound = optimizer.bind(device, state, PARAMETERS);
+  const plan = gradientPlan(device, state);
   for (const { name, value } of start()) state.set(name, Float32Array.from(value));
   for (let t = 1; t <= steps; t++) {
-    const gradients = async () => {
-      const weights = PARAMETERS.map(({ name, shape, decay }) => ({
-        value: Float64Array.from(state.get(name)),
-        shape,
-        decay,
-      }));
-      for (const [p, g] of gradientsOf(t)(weights).entries()) {
-        state.set(gradientName(PARAMETERS[p].name), Float32Array.from(g));
-      }
-    };
-    await gradients();
-    const { gradientNorm } = await bound.step({ step: t, learningRate: rateOf(t), gradients });
-    expect(gradientNorm).toBeGreaterThan(0);
+    const gradients = () => [{ plan, inputs: coefficientsOf(t).flat() }];
+    const { runs, gradientNorm } = bound.step({ step: t, learningRate: rateOf(t), gradients });
+    const sequence = [...gradients(), ...runs];
+    expect(await device.runSequence(sequence)).toBe(sequence.length);
+    expect(gradientNorm[0]).toBeGreaterThan(0);
   }
   const buffers = new Map(state.specs.map(({ name }) => [name, state.get(name)]));
   bound.dispose();
+  plan.dispose();
   state.dispose();
   return [buffers, bound];
 }

@@ -1,5 +1,5 @@
 import { OPERATIONS } from '../../src/graph/index.js';
-import type { Device, Plan, State } from '../../src/native/index.js';
+import type { Device, Plan, PlanRun, State } from '../../src/native/index.js';
 import type { DType, PlanSpec, PlanTensor, StateSpec, TypedArray } from '../../src/native/plan-spec.js';
 
 /**
@@ -12,7 +12,18 @@ export function referenceDevice({ precise = false } = {}): Device {
     name: 'reference',
     createState: (specs) => new ReferenceState(specs, arrays),
     createPlan: (spec, state) => new ReferencePlan(spec, state as ReferenceState, arrays),
+    runSequence,
   };
+}
+
+async function runSequence(runs: readonly PlanRun[]): Promise<number> {
+  const copies = runs.map(({ inputs }) => inputs.map((input) => input.slice()));
+  await new Promise((done) => setImmediate(done));
+  for (const [i, { plan, outputs, finite = [] }] of runs.entries()) {
+    plan.runSync(copies[i], outputs);
+    if (!finite.every((o) => (outputs as Float32Array[])[o].every(Number.isFinite))) return i + 1;
+  }
+  return runs.length;
 }
 
 type Arrays = Record<DType, new (buffer: number | ArrayBuffer, offset?: number, length?: number) => TypedArray>;
@@ -95,9 +106,7 @@ class ReferencePlan implements Plan {
   }
 
   async run(inputs: TypedArray[], outputs?: TypedArray[]): Promise<void> {
-    const copies = inputs.map((input) => input.slice());
-    await new Promise((done) => setImmediate(done));
-    this.runSync(copies, outputs);
+    await runSequence([{ plan: this, inputs, outputs }]);
   }
 
   #value({ shape, dtype }: PlanTensor, tensor: number, filled: boolean) {

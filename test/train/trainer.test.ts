@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Device, State } from '../../src/native/index.js';
+import type { Device, Plan, State } from '../../src/native/index.js';
 import { initialise } from '../../src/nn/index.js';
 import { evaluate, type TrainProgress, train } from '../../src/train/index.js';
 import { devices, fastestDevice } from './devices.js';
@@ -129,7 +129,7 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
     const options = shortRun({ device: watched(device, events), steps: 3, evaluateEvery: 100 });
     (options.train as MemoryWindows).before = () => void events.push('gather');
     await train(smallModel(), options);
-    expect(events.slice(0, 7)).toEqual(['gather', 'run', 'gather', 'ran', 'run', 'ran', 'run']);
+    expect(events.slice(0, 7)).toEqual(['gather', 'run', 'gather', 'ran', 'run', 'gather', 'ran']);
     expect(events.filter((event) => event === 'gather')).toHaveLength(3);
   });
 
@@ -374,24 +374,17 @@ describe.each([fastestDevice])('training on the %s device', (_, makeDevice) => {
   });
 });
 
-/** A device that writes down when its plans begin and end to run. */
+/** A device that writes down when its sequences begin and end to run. */
 function watched(device: Device, events: string[]): Device {
   return {
     name: device.name,
     createState: (specs) => device.createState(specs),
-    createPlan(spec, state, options) {
-      const plan = device.createPlan(spec, state, options);
-      return new Proxy(plan, {
-        get(target, name) {
-          const value = Reflect.get(target, name, target);
-          if (name !== 'run') return typeof value === 'function' ? value.bind(target) : value;
-          return async (...args: Parameters<typeof plan.run>) => {
-            events.push('run');
-            await target.run(...args);
-            events.push('ran');
-          };
-        },
-      });
+    createPlan: (...args) => device.createPlan(...args),
+    async runSequence(runs) {
+      events.push('run');
+      const made = await device.runSequence(runs);
+      events.push('ran');
+      return made;
     },
   };
 }
@@ -408,15 +401,17 @@ function counted(device: Device, counts: { made: number; disposed: number }): De
       },
     });
   };
-  const originals = new WeakMap<State, State>();
+  const originals = new WeakMap<State | Plan, State | Plan>();
+  const wrapped = <T extends State | Plan>(made: T): T => {
+    const proxy = count(made);
+    originals.set(proxy, made);
+    return proxy;
+  };
+  const original = <T extends State | Plan>(proxy: T) => originals.get(proxy) as T;
   return {
     name: device.name,
-    createState(specs) {
-      const state = device.createState(specs);
-      const wrapped = count(state);
-      originals.set(wrapped, state);
-      return wrapped;
-    },
-    createPlan: (spec, state, options) => count(device.createPlan(spec, originals.get(state)!, options)),
+    createState: (specs) => wrapped(device.createState(specs)),
+    createPlan: (spec, state, options) => wrapped(device.createPlan(spec, original(state), options)),
+    runSequence: (runs) => device.runSequence(runs.map((run) => ({ ...run, plan: original(run.plan) }))),
   };
 }

@@ -1,6 +1,6 @@
 // Steps over lists of gradients and parameters; kernels/optim/optim.h and kernels/reduce/reduce.h have the formulas.
 //   clip_norm {maxNorm}    grad × n → coefficient (1), norm (1): the global norm, and min(1, maxNorm/(norm + 1e-6)) as PyTorch's
-//                          clip_grad_norm_; maxNorm ≤ 0: 1. A norm that is NaN gives NaN, an infinite one 0.
+//                          clip_grad_norm_; maxNorm ≤ 0: 1. A norm that is not finite gives NaN, which tells updates to do nothing.
 //   clamp_list {limit}     grad × n → grad × n
 //   centre_list            grad × n → grad × n, each less the mean over all axes but the first; tensors of one axis stay as they are
 //   unscale_list           grad × n, factor (1) → grad × n, norm (1): grad = factor·grad, and the norm of all of them afterwards
@@ -43,7 +43,8 @@ class ClipNorm final : public Step {
     list_.run(context.pool, [&](int64_t i, const Stretch& s) { partial[i] = kernels_.sum_squares(list_.at(s, 0), s.count); });
     const double norm = std::sqrt(sum_in_order(partial, list_.stretches().size())), limit = max_norm_ / (norm + 1e-6);
     *norm_ = static_cast<float>(norm);
-    *coefficient_ = max_norm_ <= 0 ? 1.0f : limit > 1.0 ? 1.0f : static_cast<float>(limit);   // NaN stays NaN
+    const float clipped = max_norm_ <= 0 || limit > 1.0 ? 1.0f : static_cast<float>(limit);
+    *coefficient_ = std::isfinite(*norm_) ? clipped : NAN;
   }
   double flops() const override { return 2.0 * static_cast<double>(list_.elements()); }
   double bytes() const override { return 4.0 * static_cast<double>(list_.elements()); }

@@ -5,7 +5,8 @@
 //   adam   learning rate, beta1, beta2, eps, 1 − beta1ᵗ, 1 − beta2ᵗ, decoupled weight decay, weight decay in the gradient
 //   lamb   learning rate, beta1, beta2, eps, 1 − beta1ᵗ, 1 − beta2ᵗ, weight decay, 1: by trust ratio, 0: without
 //   sgd    learning rate, momentum, 1: Nesterov, weight decay, 0, 0, 0, 0
-// The trust ratio is ‖param‖/‖update‖, 1 where either is 0.
+// The trust ratio is ‖param‖/‖update‖, 1 where either is 0. A coefficient that is NaN, as clip_norm gives it for gradients that are not
+// finite, leaves the step out: nothing changes.
 #include "kernels/optim/optim.h"
 
 #include <cmath>
@@ -31,6 +32,7 @@ class Update : public Step {
   double bytes() const override { return 4.0 * streams_ * static_cast<double>(list_.elements()); }
 
  protected:
+  bool left_out() const { return std::isnan(*coefficient_); }
   AdamSettings adam_settings(int64_t tensor) const {
     const float* h = hyper_ + 8 * tensor;
     return {.learning_rate = h[0], .beta1 = h[1], .beta2 = h[2], .eps = h[3], .correction1 = h[4], .correction2 = h[5],
@@ -49,6 +51,7 @@ class Adam final : public Update {
  public:
   explicit Adam(const BindContext& context) : Update(context, kMoments, {0, 2, 3}, 14) {}
   void run(RunContext& context) override {
+    if (left_out()) return;
     list_.run(context.pool, [&](int64_t, const Stretch& s) {
       kernels_.adam(list_.at(s, 0), list_.at(s, 1), list_.at(s, 2), list_.at(s, 3), s.count, adam_settings(s.tensor));
     });
@@ -59,6 +62,7 @@ class Sgd final : public Update {
  public:
   explicit Sgd(const BindContext& context) : Update(context, kBuffer, {0, 2}, 7) {}
   void run(RunContext& context) override {
+    if (left_out()) return;
     list_.run(context.pool, [&](int64_t, const Stretch& s) {
       const float* h = hyper_ + 8 * s.tensor;
       const SgdSettings settings = {.learning_rate = h[0], .momentum = h[1], .l2 = h[3], .coefficient = *coefficient_,
@@ -74,6 +78,7 @@ class Lamb final : public Update {
     context.workspace(list_.stretches().size() * sizeof(LambSums) + static_cast<size_t>(list_.tensors()) * sizeof(float));
   }
   void run(RunContext& context) override {
+    if (left_out()) return;
     LambSums* sums = reinterpret_cast<LambSums*>(context.workspace);                         // one a stretch
     float* rates = reinterpret_cast<float*>(sums + list_.stretches().size());                // one a tensor
     list_.run(context.pool, [&](int64_t i, const Stretch& s) {

@@ -22,6 +22,8 @@ export interface ListDefinition<A extends Attributes> {
   shared?(n: number): Readonly<Record<string, Shape>>;
   /** Results after those that are stored. All of shape (1). */
   extra?: readonly string[];
+  /** A shared operand (1): where it is NaN, the operation is left out and changes nothing. */
+  unlessNaN?: string;
   check?(attrs: A): void;
   /**
    * In float64: `tensors[t]` holds the operands of `each`, `changed[t]` takes those of `stored`, `extra` the rest.
@@ -39,8 +41,9 @@ export interface ListDefinition<A extends Attributes> {
 
 /** The operation of a definition: operands (each…)×n, shared…; results (stored…)×n, extra…. */
 export function listOperation<A extends Attributes>(definition: ListDefinition<A>): Operation<A> {
-  const { name, each, stored, extra = [], check } = definition;
-  const sharedCount = Object.keys(definition.shared?.(1) ?? {}).length;
+  const { name, each, stored, extra = [], unlessNaN, check } = definition;
+  const sharedNames = Object.keys(definition.shared?.(1) ?? {});
+  const sharedCount = sharedNames.length;
   const count = (operands: number) => (operands - sharedCount) / each.length;
   const places = stored.map((operand) => each.indexOf(operand));
   const split = <T>(operands: readonly T[]): [T[][], T[]] => {
@@ -76,6 +79,12 @@ export function listOperation<A extends Attributes>(definition: ListDefinition<A
     reference(inputs, attrs, outputs) {
       const [tensors, shared] = split(inputs);
       const changed = tensors.map((_, t) => outputs.slice(t * places.length, (t + 1) * places.length));
+      if (unlessNaN !== undefined && Number.isNaN(shared[sharedNames.indexOf(unlessNaN)].data[0])) {
+        for (const [t, operands] of tensors.entries()) {
+          for (const [i, k] of places.entries()) changed[t][i].data.set(operands[k].data);
+        }
+        return;
+      }
       definition.reference(tensors, shared, attrs, changed, outputs.slice(tensors.length * places.length));
     },
     stores: (operands) =>

@@ -4,7 +4,7 @@ import { applyToList, listOperation } from './list-operation.js';
 /**
  * One step of LAMB for a list of tensors, in place in the states param, m and v (You et al. 2020, arXiv:1904.00962, algorithm 2
  * with φ(z) = z). Row t of hyper (n, 8) = [lr, beta1, beta2, eps, 1 − beta1ᵗ, 1 − beta2ᵗ, decay, 1: by trust ratio, 0: without];
- * coefficient (1) scales the gradients (clipping).
+ * coefficient (1) scales the gradients (clipping); NaN leaves the step out.
  *
  *   g = coefficient·grad;  m ← beta1·m + (1 − beta1)·g;  v ← beta2·v + (1 − beta2)·g²
  *   r = (m/hyper[4]) / (√(v/hyper[5]) + eps) + decay·p;  p ← p − lr · ‖p‖/‖r‖ · r
@@ -16,6 +16,7 @@ export const updateLambOperation = listOperation<Record<string, never>>({
   each: ['param', 'grad', 'm', 'v'],
   stored: ['param', 'm', 'v'],
   shared: (n) => ({ hyper: [n, 8], coefficient: [1] }),
+  unlessNaN: 'coefficient',
   reference(tensors, [hyper, coefficient], _, changed) {
     for (const [t, [param, grad, m, v]] of tensors.entries()) {
       const [lr, beta1, beta2, eps, correction1, correction2, decay, adapts] = hyper.data.subarray(8 * t);

@@ -4,7 +4,7 @@ import { applyToList, listOperation } from './list-operation.js';
 /**
  * One step of SGD with momentum for a list of tensors, in place in the states param and buffer (Sutskever et al. 2013, "On the
  * importance of initialization and momentum in deep learning", in the form of torch.optim.SGD with dampening 0).
- * Row t of hyper (n, 8) = [lr, momentum, 1: Nesterov, l2, 0, 0, 0, 0]; coefficient (1) scales the gradients (clipping).
+ * Row t of hyper (n, 8) = [lr, momentum, 1: Nesterov, l2, 0, 0, 0, 0]; coefficient (1) scales the gradients (clipping); NaN leaves the step out.
  *
  *   g = coefficient·grad + l2·p;  b ← momentum·b + g;  p ← p − lr·(Nesterov: g + momentum·b, else b)
  */
@@ -13,6 +13,7 @@ export const updateSgdOperation = listOperation<Record<string, never>>({
   each: ['param', 'grad', 'buffer'],
   stored: ['param', 'buffer'],
   shared: (n) => ({ hyper: [n, 8], coefficient: [1] }),
+  unlessNaN: 'coefficient',
   reference(tensors, [hyper, coefficient], _, changed) {
     for (const [t, [param, grad, buffer]] of tensors.entries()) {
       const [lr, momentum, nesterov, l2] = hyper.data.subarray(8 * t);
