@@ -49,6 +49,13 @@ const ROWS: Row[] = [
     stored: [0, 2],
     shared: [table([0.1, 0.9, nesterov, 0.01, 0, 0, 0, 0]), vector(0.5)],
   })),
+  // Left out: nothing changes.
+  ...['update_adam', 'update_lamb'].map((kernel) => ({
+    kernel,
+    each: MOMENTS,
+    stored: [0, 2, 3],
+    shared: [table([...adam, 1]), vector(Number.NaN)],
+  })),
   ...[0.5, 1e9, 0].map((maxNorm) => ({
     kernel: 'clip_norm',
     each: ['grad'],
