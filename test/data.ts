@@ -27,3 +27,18 @@ export const GOOG_ZIP = dataFile('lobster/LOBSTER_SampleFile_GOOG_2012-06-21_10.
 export const AAPL_ZIP = dataFile('lobster/LOBSTER_SampleFile_AAPL_2012-06-21_1.zip');
 /** NASDAQ AAPL, 10 levels, the first 999 rows, plain CSV; the order-book file lies beside it. */
 export const AAPL_CSV = dataFile('lobster/AAPL_2012-06-21_34200000_57600000_message_10.csv');
+
+function allOf(...files: (string | undefined)[]): string[] | undefined {
+  return files.every((file) => file !== undefined) ? (files as string[]) : undefined;
+}
+
+/** Binance BTC recordings of 2024-08-08 and 09, minutes around midnight: the second file of a pair goes on with the first. */
+export const BINANCE_USD_M = dataFile('binance-l2/usdm_btcusdt_20240808.jsonl.gz');
+export const BINANCE_SPOT = allOf(
+  dataFile('binance-l2/spot_btcusdt_20240808.jsonl.gz'),
+  dataFile('binance-l2/spot_btcusdt_20240809.jsonl.gz'),
+);
+export const BINANCE_COIN_M = allOf(
+  dataFile('binance-l2/cm_btcusd_perp_20240808.jsonl.gz'),
+  dataFile('binance-l2/cm_btcusd_perp_20240809.jsonl.gz'),
+);

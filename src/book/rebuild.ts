@@ -33,6 +33,7 @@ export interface RebuiltBook {
  * at the level that they name which belongs to no known order. After each event every level of the rebuilt book is compared
  * with the reference, and only then a level that has come into view from beyond its last level is taken from it and counted.
  * A session without a reference must tell all orders from an empty book on.
+ * A session with a `book` (Binance) has it ready, and it is taken over.
  *
  * @throws FlashbookError `DATA` with file, row (from 1) and value for an event that cannot be: time going back, a crossed
  *   book, an unknown order that takes more than its level holds, an order that differs from what is known of it …;
@@ -44,13 +45,14 @@ export function rebuildBook(session: MarketSession, options: RebuildOptions = {}
   if (reference !== undefined && reference.length !== events.length) {
     throw invalid('reference', `one row for each of the ${events.length} events`, reference.length, 'SHAPE');
   }
-  const most = reference?.levels ?? 1000;
+  const most = (reference ?? session.book)?.levels ?? 1000;
   const levels = integer('levels', options.levels ?? options.out?.levels ?? Math.min(10, most), 1, most);
   const snapshots = options.out ?? emptySnapshots(integer('events', events.length, 0), levels);
   if (snapshots.length !== events.length || snapshots.levels !== levels) {
     const found = `${snapshots.length} × ${snapshots.levels}`;
     throw invalid('out', `snapshots of ${events.length} rows × ${levels} levels`, found, 'SHAPE');
   }
+  if (session.book !== undefined) return taken(session.book, snapshots);
   const result = rebuildNative(events, snapshots, reference);
   if (result.fault !== 'none') {
     const { row } = result;
@@ -67,6 +69,19 @@ export function rebuildBook(session: MarketSession, options: RebuildOptions = {}
   const { levelsTaken, mismatchedRows, firstMismatch, beyondView } = result;
   const checked = reference !== undefined;
   return { snapshots, checked, levelsTaken, mismatches: mismatchedRows, firstMismatch, beyondView };
+}
+
+/** The best levels of a book that is there already. */
+function taken(book: BookSnapshots, snapshots: BookSnapshots): RebuiltBook {
+  const { length, levels } = snapshots;
+  if (book.length !== length) throw invalid('book', `one row for each of the ${length} events`, book.length, 'SHAPE');
+  for (const column of ['askPrice', 'askSize', 'bidPrice', 'bidSize'] as const) {
+    for (let row = 0; row < length; row++) {
+      const from = row * book.levels;
+      snapshots[column].set(book[column].subarray(from, from + levels), row * levels);
+    }
+  }
+  return { snapshots, checked: false, levelsTaken: 0, mismatches: 0, beyondView: 0 };
 }
 
 /** Snapshots of `length` rows whose cells are all 0, to be filled. */

@@ -9,7 +9,7 @@ import { renderSvg } from '../monitor/report/svg.js';
 import { AUGMENTATIONS, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { prepareData, readStage, scaledWindows } from '../pipeline/prepare.js';
 import { AUGMENTATION } from '../pipeline/train-stage.js';
-import { interruptSignal, wholeNumber } from './options.js';
+import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -24,7 +24,7 @@ export function augmentCommand(): Command {
   return new Command('augment')
     .description('plot what augmentation makes of a training window')
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .requiredOption('--out <file>', 'where the plot goes, .svg')
     .option('--augment <list>', `which (${AUGMENTATIONS.join(',')})`, (text) => text.split(','))
     .option('--feature <name>', 'the column that is shown; by default the first that moves')

@@ -4,7 +4,7 @@ import { computeFeatures, defaultFeatures, type FeatureFormat, writeFeatureTable
 import { count } from '../monitor/report/format.js';
 import { runConfig } from '../pipeline/config.js';
 import { bookLevels, readStage } from '../pipeline/prepare.js';
-import { interruptSignal, wholeNumber } from './options.js';
+import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -23,7 +23,7 @@ export function featuresCommand(): Command {
   return new Command('features')
     .description('market events to a table of features, CSV or Parquet')
     .option('--data <file>', 'market data; without it, the synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .requiredOption('--out <file>', 'where the table goes; .csv or .parquet')
     .addOption(
       new Option('--as <format>', 'format of the table, where the ending does not say it').choices(['csv', 'parquet']),

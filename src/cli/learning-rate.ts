@@ -8,7 +8,7 @@ import { prepareData, readStage, scaledWindows } from '../pipeline/prepare.js';
 import { runModel } from '../pipeline/run-model.js';
 import { optimizerOf } from '../pipeline/train-stage.js';
 import { findLearningRate } from '../train/index.js';
-import { decimalNumber, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { decimalNumber, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -24,7 +24,7 @@ export function learningRateCommand(): Command {
   return new Command('learning-rate')
     .description('find a learning rate: a sweep from low to high, a table, and a plot')
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .option('--from <x>', 'first rate (1e-7)', decimalNumber)
     .option('--to <x>', 'last rate (1)', decimalNumber)
     .option('--steps <n>', 'steps of the sweep (100)', wholeNumber)

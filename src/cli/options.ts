@@ -1,4 +1,8 @@
 import { InvalidArgumentError } from 'commander';
+import { FEED_NAMES } from '../market/index.js';
+
+/** What `--format` takes. */
+export const FORMAT_HELP = `format of the data: auto, ${FEED_NAMES.join(', ')}`;
 
 /** Parses a whole number for commander; an error names what came. */
 export function wholeNumber(text: string): number {

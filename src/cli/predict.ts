@@ -12,7 +12,7 @@ import { runConfig } from '../pipeline/config.js';
 import { predictRows } from '../pipeline/predict-rows.js';
 import { readStage } from '../pipeline/prepare.js';
 import { loadPredictor, type Predictor } from '../predict/index.js';
-import { interruptSignal, wholeNumber } from './options.js';
+import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -33,7 +33,7 @@ export function predictCommand(): Command {
     .description('predict the direction after every event of a session with a trained artefact')
     .argument('<artefact>', 'a .fbk file')
     .option('--data <file>', 'market data; without it, the synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .option('--out <file>', 'CSV of the predictions (default: the last ones on the screen)')
     .option('--last <n>', 'only the last n events', wholeNumber)
     .option('--every <n>', 'only every n-th event', wholeNumber, 1)
@@ -123,7 +123,7 @@ function windowsFor(predictor: Predictor, session: MarketSession, last: number |
     );
   }
   const levels = Math.max(1, ...featureSet.map(({ params }) => params?.to ?? 1));
-  const available = session.reference?.levels ?? levels;
+  const available = (session.reference ?? session.book)?.levels ?? levels;
   if (available < levels) {
     throw new FlashbookError(
       'DATA',

@@ -71,6 +71,8 @@ export interface MarketSession {
   readonly events: EventBatch;
   /** The venue's own book after each event, where the feed delivers one (LOBSTER's order-book file). */
   readonly reference?: BookSnapshots;
+  /** The book after each event, where the reader keeps it itself: a feed of price levels has no orders to rebuild it from. */
+  readonly book?: BookSnapshots;
   /** Where it came from: file names, or the generator and its seed. */
   readonly source: string;
   /** Only for synthetic sessions: the hidden state that drives the order flow, one value an event (see the generator). */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { FlashbookError } from '../core/errors.js';
 import { oneOf } from '../core/options.js';
+import { isBinance, readBinance } from './binance.js';
 import type { MarketSession } from './events.js';
 import { isLobster, readLobster } from './lobster.js';
 import type { ReadOptions } from './read-options.js';
@@ -25,6 +26,12 @@ export const FEEDS = {
     title: 'LOBSTER (NASDAQ): order messages and the order book after each, as a zip or two CSV files',
     detect: isLobster,
     read: readLobster,
+  },
+  binance: {
+    title:
+      'Binance: a recording of websocket messages (depth, bookTicker, trade) with a snapshot, as JSON lines, plain or gzip',
+    detect: isBinance,
+    read: readBinance,
   },
 } satisfies Record<string, Feed>;
 

@@ -1,4 +1,6 @@
 /** Market events in columns, the readers of feeds, and the synthetic exchange. */
+export { type BinanceOptions, readBinance } from './binance.js';
+export type { GapPolicy } from './binance-book.js';
 export * from './events.js';
 export { detectFormat, FEED_NAMES, FEEDS, type Feed, type FeedName, readSession } from './feeds.js';
 export { type LobsterFiles, readLobster } from './lobster.js';

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { type Entry, openPromise, type ZipFile } from 'yauzl';
 import { FlashbookError } from '../core/errors.js';
 
@@ -28,6 +29,41 @@ export async function fileSource(path: string): Promise<TextSource> {
     bytes,
     open: async () => createReadStream(path, { highWaterMark: 1 << 18 }),
   };
+}
+
+/**
+ * A gzip file as a source. Its uncompressed size is the one that its last four bytes tell, modulo 4 GiB: for progress only.
+ * @throws FlashbookError as `fileSource`
+ */
+export async function gzipSource(path: string): Promise<TextSource> {
+  const packed = await sizeOf(path);
+  const trailer = Buffer.alloc(4);
+  const file = await open(path).catch((cause) => {
+    throw readError(path, cause);
+  });
+  try {
+    if (packed >= 18) await file.read(trailer, 0, 4, packed - 4);
+  } finally {
+    await file.close();
+  }
+  return {
+    name: path,
+    baseName: basename(path),
+    bytes: Math.max(1, trailer.readUInt32LE()),
+    open: async () => {
+      const text = createGunzip({ chunkSize: 1 << 18 });
+      const bytes = createReadStream(path);
+      bytes.on('error', (cause) => text.destroy(cause));
+      text.on('close', () => bytes.destroy());
+      return bytes.pipe(text);
+    },
+  };
+}
+
+/** The two bytes that a gzip file begins with. */
+export async function looksLikeGzip(path: string): Promise<boolean> {
+  const bytes = await firstBytes(path, 2);
+  return bytes.length === 2 && bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
 /** The files inside a zip archive; `close()` it when all has been read. */

@@ -85,7 +85,7 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
   start('book');
   const levels = bookLevels(session, config);
   const book = rebuildBook(session, { levels });
-  done('book', bookDetail(book));
+  done('book', session.book === undefined ? bookDetail(book) : 'as the feed tells it, by price levels');
 
   start('features');
   const featureSet = defaultFeatures(levels);
@@ -110,8 +110,8 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
 }
 
 /** The levels asked for, or as many as the feed's own book has where those are fewer. */
-export function bookLevels({ reference }: MarketSession, { levels }: Pick<RunConfig, 'levels'>): number {
-  return Math.min(levels, reference?.levels ?? levels);
+export function bookLevels({ reference, book }: MarketSession, { levels }: Pick<RunConfig, 'levels'>): number {
+  return Math.min(levels, (reference ?? book)?.levels ?? levels);
 }
 
 function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {
@@ -123,19 +123,20 @@ function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {
   return `${agreement}, ${levelsTaken} levels taken from beyond its view`;
 }
 
-/** Windows of scaled features with their labels: one part of the split. */
+/** Windows of scaled features with their labels: every `stride`-th row of one part of the split. */
 export function scaledWindows(
   data: PreparedData,
   scaled: Float32Array,
   part: 'train' | 'validation' | 'test',
   steps: number,
+  stride = 1,
 ): WindowDataset {
   return new WindowDataset({
     values: scaled,
     columns: data.table.columns,
     steps,
     targets: data.labels.map((l) => l.classes),
-    rows: sampleRows(data.split[part]),
+    rows: sampleRows(data.split[part], stride),
     names: data.table.names,
   });
 }
