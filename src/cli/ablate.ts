@@ -7,7 +7,7 @@ import { renderSvg } from '../monitor/report/svg.js';
 import { ablationChart, ablationMarkdown, ablationTables } from '../pipeline/ablation/report.js';
 import { ABLATION_FILE, ablationStudy } from '../pipeline/ablation/study.js';
 import type { RunConfigInput } from '../pipeline/config.js';
-import { interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -15,6 +15,7 @@ interface AblateFlags extends RunConfigInput {
   out: string;
   seeds: number[];
   filter?: string;
+  threads: number;
   json?: boolean;
 }
 
@@ -24,7 +25,7 @@ export function ablateCommand(): Command {
       'train every architecture and every training option on the same budget, and compare them on the test part',
     )
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .option('--out <folder>', 'folder of the study; one that was interrupted goes on', 'runs/ablation')
     .option('--seeds <list>', 'seeds of each variant', wholeNumbers, [1, 2, 3])
     .option('--filter <regex>', 'only variants whose name matches')
@@ -33,11 +34,12 @@ export function ablateCommand(): Command {
     .option('--events <n>', 'events of the synthetic session', wholeNumber)
     .option('--steps <n>', 'training steps of each variant', wholeNumber)
     .option('--window <n>', 'rows that a model sees at once', wholeNumber)
+    .option('--threads <n>', 'threads of the native core (times depend on it, scores do not)', wholeNumber, 1)
     .option('--json', 'print the results as one JSON object')
     .action(ablate);
 }
 
-async function ablate({ out, seeds, filter, json = false, ...base }: AblateFlags): Promise<void> {
+async function ablate({ out, seeds, filter, threads, json = false, ...base }: AblateFlags): Promise<void> {
   const screen = terminal({ json });
   const progress = progressView();
   const interrupt = interruptSignal(() => {
@@ -50,17 +52,15 @@ async function ablate({ out, seeds, filter, json = false, ...base }: AblateFlags
       base,
       seeds,
       filter: filter === undefined ? undefined : expression(filter),
+      threads,
       signal: interrupt.signal,
       onProgress: progress.update,
     });
     progress.close();
     const files = [join(out, ABLATION_FILE), join(out, 'ablation.md')];
     await writeFileAtomic(files[1], ablationMarkdown(results));
-    for (const h of results.horizons.keys()) {
-      const { id, spec } = ablationChart(results, h);
-      files.push(join(out, `${id}.svg`));
-      await writeFileAtomic(files[files.length - 1], await renderSvg(spec));
-    }
+    files.push(join(out, 'ablation.svg'));
+    await writeFileAtomic(files[2], await renderSvg(ablationChart(results).spec));
     for (const table of ablationTables(results)) screen.table(table);
     screen.line();
     for (const file of files) screen.line(colors.cyan(file));

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import colors from 'picocolors';
-import { MODEL_NAMES, POSITIONS } from '../models/index.js';
+import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { runFacts, runTables } from '../monitor/report/tables.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { AUGMENTATIONS, CURRICULA, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
-import { decimalNumber, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { decimalNumber, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -21,7 +21,7 @@ export function runCommand(): Command {
   return new Command('run')
     .description('read a session, rebuild the book, train, compress, export, predict and report')
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .option('--out <folder>', 'folder of the run', 'runs/latest')
     .option('--resume', 'go on from the last checkpoint in the folder')
     .option('--seed <n>', 'seed of the synthetic session, the weights, shuffling and dropout', wholeNumber)
@@ -41,6 +41,8 @@ export function runCommand(): Command {
     .option('--heads <n>', 'attention heads', wholeNumber)
     .option('--feed-forward <n>', 'width of the feed-forward layers', wholeNumber)
     .addOption(new Option('--positions <kind>', 'how a transformer knows the order of steps').choices(POSITIONS))
+    .addOption(new Option('--attention <kind>', 'how far the heads of a transformer look').choices(ATTENTIONS))
+    .option('--experts <n>', 'experts of a mixture in place of each feed-forward of a transformer', wholeNumber)
     .option('--dropout <p>', 'dropout probability', decimalNumber)
     .option('--steps <n>', 'training steps', wholeNumber)
     .option('--batch <n>', 'windows in a training step', wholeNumber)

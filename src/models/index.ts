@@ -6,6 +6,8 @@ export { FORECAST_DEFAULTS, ForecastModel, type ForecastOptions } from './foreca
 export { type GrowOptions, growPricePredictor } from './grow.js';
 export { LSTM_BASELINE_DEFAULTS, LstmBaseline, type LstmBaselineOptions } from './lstm-baseline.js';
 export {
+  ATTENTIONS,
+  type AttentionKind,
   POSITIONS,
   type Positions,
   PRICE_PREDICTOR_DEFAULTS,

@@ -18,6 +18,10 @@ import {
 export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'alibi' | 'none';
 export const POSITIONS = ['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const satisfies readonly Positions[];
 
+/** 'multiScale': the heads look at horizons of their own, see `multiScaleHeads`. */
+export type AttentionKind = 'full' | 'multiScale';
+export const ATTENTIONS = ['full', 'multiScale'] as const satisfies readonly AttentionKind[];
+
 export interface PricePredictorOptions {
   /** Columns of a step: what is known at one moment. */
   features?: number;
@@ -36,8 +40,7 @@ export interface PricePredictorOptions {
   /** Stochastic depth of the last layer; that of the others rises to it linearly. */
   dropPath?: number;
   positions?: Positions;
-  /** 'multiScale': the heads look at horizons of their own, see `multiScaleHeads`. */
-  attention?: 'full' | 'multiScale';
+  attention?: AttentionKind;
   /** Experts of a mixture in place of each feed-forward; 0: none. */
   experts?: number;
   /** Experts that a step uses. */
@@ -140,7 +143,7 @@ function checked(options: PricePredictorOptions): Required<PricePredictorOptions
   finite('dropout', dropout, 0, 0.999);
   finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);
-  oneOf('attention', attention, ['full', 'multiScale']);
+  oneOf('attention', attention, ATTENTIONS);
   if (o.dModel % 4 !== 0) throw invalid('dModel', 'a multiple of 4 (the heads halve it twice)', o.dModel);
   if (o.dModel % o.heads !== 0) throw invalid('dModel', `a multiple of heads = ${o.heads}`, o.dModel);
   if (positions === 'rotary' && (o.dModel / o.heads) % 2 !== 0) {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
-import { MODEL_NAMES, POSITIONS } from '../models/index.js';
+import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { runModel } from './run-model.js';
 
@@ -45,6 +45,10 @@ export const runConfigSchema = z.strictObject({
   feedForward: count(8, 16_384).optional(),
   /** How a transformer knows which step is which. */
   positions: z.enum(POSITIONS).optional(),
+  /** How far the heads of a transformer look: 'multiScale' gives each a horizon of its own. */
+  attention: z.enum(ATTENTIONS).optional(),
+  /** Experts of a mixture in place of each feed-forward of a transformer. */
+  experts: count(0, 64).optional(),
   dropout: z.number().min(0).max(0.9).default(0.2),
   batch: count(1, 4096).default(64),
   steps: count(1, 10_000_000),
@@ -149,11 +153,9 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = issue.path.join('.');
-    throw invalid(
-      name,
-      issue.message.toLowerCase().replace(/^(too \w+|invalid \w+): expected (\w+ to be )?/, ''),
-      at(given, issue.path),
-    );
+    // 'Too small: expected number to be >=2' → '>=2'; the names in it keep their letters.
+    const expected = issue.message.replace(/^(Too \w+|Invalid \w+): expected (\w+ to be )?/, '');
+    throw invalid(name, expected, at(given, issue.path));
   }
   const config = parsed.data;
   runModel(config, MOST_FEATURES); // finds sizes that do not fit the model before any data is read

@@ -11,7 +11,7 @@ import type { RunConfig } from './config.js';
 
 /** The model of a run over windows of `features` columns. */
 export function runModel(config: RunConfig, features: number): ForecastModel | PricePredictor {
-  const { model, window: steps, horizons, dropout, positions, dropPath } = config;
+  const { model, window: steps, horizons, dropout, positions, attention, experts, dropPath } = config;
   const { width, layers, heads, feedForward } = config;
   checkHeads(config);
   return buildModel(
@@ -23,6 +23,8 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
       classes: CLASSES.length,
       dropout,
       ...(positions && { positions }),
+      ...(attention && { attention }),
+      ...(experts && { experts }),
       ...(dropPath > 0 && { dropPath }),
     },
     { width, layers, heads, feedForward },

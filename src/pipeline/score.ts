@@ -7,10 +7,13 @@ import { lastMoves, type PreparedData } from './prepare.js';
 /** Points of the coverage curve: every twentieth, and the tenth that tables quote. */
 const COVERAGES = Array.from({ length: 20 }, (_, i) => (20 - i) / 20);
 
-/** One horizon's target before any model: threshold, class balance, and what the guesses without a model score. */
-export function horizonMetrics(data: PreparedData, label: Labels): HorizonMetrics {
+/**
+ * One horizon's target before any model: threshold, class balance, and what the guesses without a model score on every
+ * `stride`-th test row.
+ */
+export function horizonMetrics(data: PreparedData, label: Labels, stride = 1): HorizonMetrics {
   const { horizon, threshold, classes } = label;
-  const rows = sampleRows(data.split.test);
+  const rows = sampleRows(data.split.test, stride);
   const actual = rows.map((row) => classes[row]);
   const trained = classes.subarray(data.split.train.start, data.split.train.end);
   const majority = new Int32Array(rows.length).fill(majorityClass(trained));

@@ -1,23 +1,24 @@
-import { checkOptions, integer } from '../core/options.js';
-import { stateSpecs } from '../graph/index.js';
+import { checkOptions, integer, oneOf } from '../core/options.js';
+import { type Precision, stateSpecs } from '../graph/index.js';
 import { type Device, type DeviceName, resolveDevice } from '../native/index.js';
 import type { TrainableModel } from './model.js';
 import { evaluationGraph } from './plans.js';
 import { fillConstants, fillParameters } from './weights.js';
 import type { Windows } from './windows.js';
 
-/** A model's logits on windows: one array (windows, classes) a horizon. */
+/** A model's logits on windows: one array (windows, classes) a horizon. In bf16 as evaluations of a training in bf16. */
 export async function predictLogits(
   model: TrainableModel,
   parameters: ReadonlyMap<string, Float32Array>,
   windows: Windows,
-  options: { batch?: number; device?: Device | DeviceName } = {},
+  options: { batch?: number; precision?: Precision; device?: Device | DeviceName } = {},
 ): Promise<Float32Array[]> {
-  checkOptions('predictLogits', options, ['batch', 'device']);
+  checkOptions('predictLogits', options, ['batch', 'precision', 'device']);
   const device = resolveDevice(options.device);
   const batch = Math.min(integer('batch', options.batch ?? 64, 1), windows.length);
+  const precision = oneOf<Precision>('precision', options.precision ?? 'f32', ['f32', 'bf16']);
   const { steps, columns } = windows;
-  const { graph, classes, compile } = evaluationGraph(model, { batch, steps, columns });
+  const { graph, classes, compile } = evaluationGraph(model, { batch, steps, columns }, { precision });
   const state = device.createState(stateSpecs(graph));
   try {
     fillConstants(state, [graph]);

@@ -61,6 +61,7 @@ describe('options of training on the command line', () => {
           '--learn-horizon-weights',
         ],
         ...['--augment', 'jitter,warpTime', '--curriculum', 'mastery'],
+        ...['--attention', 'multiScale', '--experts', '2'],
       ],
       { cwd: folder },
     );
@@ -74,6 +75,8 @@ describe('options of training on the command line', () => {
       curriculum: { curriculum: 'byMastery' },
       augment: { 0: { augmentation: 'jitter' }, 1: { augmentation: 'warpTime' } },
     });
+    const metrics = JSON.parse(readFileSync(join(folder, 'all', 'metrics.json'), 'utf8'));
+    expect(metrics.model.description).toMatch(/attention multiScale, experts 2/);
     expect(readdirSync(join(folder, 'tb'))).toEqual(['events.out.tfevents.0.flashbook']);
   }, 120_000);
 

@@ -23,6 +23,9 @@ describe('runConfig', () => {
     [{ horizons: [10, 10] }, /different numbers for horizons/],
     [{ dropout: Number.NaN }, /for dropout but received NaN/],
     [{ heads: 3 }, /a divisor of the width 128 for heads but received 3/],
+    [{ attention: 'wide' as never }, /full.*multiScale/],
+    [{ experts: -1 }, /for experts but received -1/],
+    [{ model: 'lstmBaseline', experts: 4 }, /experts/],
     [{ minLearningRate: 0.1 }, /at most learningRate 0\.0002 for minLearningRate/],
   ])('%o is refused', (input, message) => {
     expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));

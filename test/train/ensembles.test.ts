@@ -42,6 +42,20 @@ describe('mixtureWeights', () => {
   });
 });
 
+test('logits in bf16 are near those in float32, and not the same', async () => {
+  const model = smallModel();
+  const { parameters } = await train(model, shortRun({ ...base, steps: 3 }));
+  const logits = async (precision: 'f32' | 'bf16') =>
+    (await predictLogits(model, parameters, base.validation, { device, precision })).flatMap((head) => [...head]);
+  const [exact, rounded] = [await logits('f32'), await logits('bf16')];
+  const distance = Math.max(...exact.map((z, i) => Math.abs(z - rounded[i])));
+  expect(distance).toBeGreaterThan(0);
+  expect(distance).toBeLessThan(0.2);
+  await expect(predictLogits(model, parameters, base.validation, { precision: 'f16' as never })).rejects.toThrow(
+    /bf16/,
+  );
+});
+
 test('the probabilities of an ensemble are the weighted means of its members', async () => {
   const models = [smallModel(), smallModel({ layers: 1 })];
   const parameters = await Promise.all(

@@ -2,7 +2,7 @@ import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { type Chart, chart } from '../../monitor/report/charts.js';
 import { balance, count, percent } from '../../monitor/report/format.js';
 import type { Table } from '../../monitor/report/tables.js';
-import { ABLATION_COVERAGES, type AblationResults, type AblationRun } from './study.js';
+import { ABLATION_COVERAGES, ABLATION_STRIDE, type AblationResults, type AblationRun } from './study.js';
 import { VARIANTS } from './variants.js';
 
 interface Moments {
@@ -18,17 +18,26 @@ interface Summary {
   runs: AblationRun[];
 }
 
-/** One table a horizon, the variants in the order of the list. */
+/**
+ * One table a horizon, the variants in the order of the list. The last column is the change of accuracy against the base, in
+ * points, ± its standard error s·√(1/n + 1/n₀): n and n₀ are the runs of variant and base, s the deviation of a run, pooled over all
+ * variants because three seeds alone say little of it. An arrow marks a change of more than three standard errors.
+ */
 export function ablationTables(results: AblationResults): Table[] {
-  const { base, label } = results;
+  const { base, label, threads } = results;
   return results.horizons.map(({ name, balance: shares, baselines }, h) => ({
     title: `${name} ahead`,
     note:
-      `${label} Mean ± standard deviation over seeds, on the test part, each run scored once. Every variant makes ` +
-      `${base.steps} steps of ${base.batch} windows of ${base.window} rows. Test down / flat / up ${balance(shares.test)}; majority ` +
-      `${percent(baselines.majority.accuracy)}, last move ${percent(baselines.lastMove.accuracy)}.`,
-    head: ['group', 'variant', 'parameters', 'seeds', 'seconds', 'accuracy', 'macro-F1', ...directionHeads()],
-    rows: summaries(results).map(({ variant, group, runs }, i, all) => [
+      `${label} Mean ± standard deviation over seeds, on every ${ABLATION_STRIDE}th row of the test part, each run scored once. ` +
+      `${base.steps} steps of ${base.batch} windows, but where the variant says otherwise. Seconds are processor time of training ` +
+      `on ${threads === 1 ? 'one thread' : `${threads} threads`}, its evaluations included. Test down / flat / up ${balance(shares.test)}; majority ` +
+      `${percent(baselines.majority.accuracy)} (macro-F1 ${percent(baselines.majority.macroF1)}), last move ` +
+      `${percent(baselines.lastMove.accuracy)} (${percent(baselines.lastMove.macroF1)}).`,
+    head: [
+      ...['group', 'variant', 'parameters', 'seeds', 'seconds', 'accuracy', 'macro-F1', ...directionHeads()],
+      'change of accuracy',
+    ],
+    rows: changes(results, h).map(({ variant, group, runs, change, error, mark }, i, all) => [
       group === all[i - 1]?.group ? '' : group,
       variant,
       count(runs[0].parameters),
@@ -37,6 +46,7 @@ export function ablationTables(results: AblationResults): Table[] {
       spread(moments(runs.map((run) => run.scores[h].accuracy))),
       spread(moments(runs.map((run) => run.scores[h].macroF1))),
       ...ABLATION_COVERAGES.map((_, c) => spread(moments(runs.map((run) => run.scores[h].directional[c])))),
+      variant === 'base' ? '' : difference(change, error, mark),
     ]),
   }));
 }
@@ -50,51 +60,84 @@ export function ablationMarkdown(results: AblationResults): string {
   return parts.join('\n');
 }
 
-/** Accuracy of every variant at one horizon: a point for the mean, a bar of one standard deviation to each side. */
-export function ablationChart(results: AblationResults, horizon: number): Chart {
-  const all = summaries(results).map(({ variant, group, runs }) => {
-    const { mean: accuracy, deviation } = moments(runs.map((run) => run.scores[horizon].accuracy));
-    const half = Number.isFinite(deviation) ? deviation : 0;
-    return { variant, group, accuracy, low: accuracy - half, high: accuracy + half };
-  });
-  const { name, baselines } = results.horizons[horizon];
-  const base = all.find(({ variant }) => variant === 'base')?.accuracy;
+/** How much each variant changes the accuracy of the base, a panel a horizon: a point, and a bar of two standard errors to each side. */
+export function ablationChart(results: AblationResults): Chart {
+  const all = results.horizons.flatMap(({ name }, h) =>
+    changes(results, h).map(({ variant, group, change, error }) => ({
+      row: `${group}: ${variant}`,
+      group,
+      horizon: `${name} ahead`,
+      change,
+      low: change - 2 * error,
+      high: change + 2 * error,
+    })),
+  );
+  const order = <T>(values: T[]) => [...new Set(values)];
   const y = {
-    field: 'variant',
+    field: 'row',
     type: 'nominal',
     title: null,
-    sort: all.map(({ variant }) => variant),
-    axis: { labelLimit: 240 },
+    sort: order(all.map(({ row }) => row)),
+    axis: { labelLimit: 320, labelFontSize: 9, grid: true },
   };
-  const x = { type: 'quantitative', title: `accuracy, ${name} ahead`, scale: { zero: false }, axis: { format: '.1%' } };
-  const color = {
-    field: 'group',
-    type: 'nominal',
-    title: null,
-    sort: [...new Set(all.map(({ group }) => group))],
-    scale: { scheme: 'tableau10' },
-    legend: { columns: 4 },
-  };
+  const x = { type: 'quantitative', title: 'change of accuracy, points' };
+  const sort = order(all.map(({ group }) => group));
+  const color = { field: 'group', type: 'nominal', sort, scale: { scheme: 'tableau20' }, legend: null };
   const layer: object[] = [
+    { mark: { type: 'rule', color: '#6b7280' }, encoding: { x: { datum: 0, ...x } } },
     {
-      mark: { type: 'rule', strokeWidth: 2 },
+      mark: { type: 'rule', strokeWidth: 1.5 },
       encoding: { y, x: { field: 'low', ...x }, x2: { field: 'high' }, color },
     },
-    { mark: { type: 'point', filled: true, size: 60 }, encoding: { y, x: { field: 'accuracy', ...x }, color } },
+    {
+      mark: { type: 'point', filled: true, size: 30, opacity: 1 },
+      encoding: { y, x: { field: 'change', ...x }, color },
+    },
   ];
-  if (base !== undefined) {
-    layer.push({
-      mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' },
-      encoding: { x: { datum: base, ...x } },
-    });
-  }
   return chart(
-    `ablation-${results.horizons[horizon].horizon}`,
-    `Accuracy, ${name} ahead`,
-    `Mean and one standard deviation over seeds; dashed: the base. Majority ${percent(baselines.majority.accuracy)}.`,
+    'ablation',
+    'Change of accuracy against the base',
+    'Mean over seeds, ± two standard errors of the difference.',
     all,
-    { width: 520, height: { step: 18 }, layer },
+    {
+      facet: {
+        column: { field: 'horizon', type: 'nominal', title: null, sort: order(all.map(({ horizon }) => horizon)) },
+      },
+      spec: { width: 190, height: { step: 11 }, layer },
+      resolve: { scale: { x: 'independent' } },
+      spacing: 12,
+    },
   );
+}
+
+interface Change extends Summary {
+  /** Mean accuracy less that of the base, in points; NaN without the base. */
+  change: number;
+  /** Its standard error. */
+  error: number;
+  /** ▲ or ▼ beyond three standard errors. */
+  mark: '' | '▲' | '▼';
+}
+
+function changes(results: AblationResults, h: number): Change[] {
+  const all = summaries(results);
+  const accuracies = ({ runs }: Summary) => runs.map((run) => 100 * run.scores[h].accuracy);
+  const base = all.find(({ variant }) => variant === 'base');
+  const pooled = pooledDeviation(all.map(accuracies));
+  return all.map((summary) => {
+    if (base === undefined) return { ...summary, change: Number.NaN, error: Number.NaN, mark: '' };
+    const change = mean(accuracies(summary)) - mean(accuracies(base));
+    const error = pooled * Math.sqrt(1 / summary.runs.length + 1 / base.runs.length);
+    const mark = summary === base || !(Math.abs(change) > 3 * error) ? '' : change > 0 ? '▲' : '▼';
+    return { ...summary, change, error, mark };
+  });
+}
+
+/** √(Σ (x − x̄)² / Σ (n − 1)) over lists with a mean each; NaN where each has one number. */
+function pooledDeviation(lists: readonly number[][]): number {
+  const squares = lists.map((values) => values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0));
+  const freedom = lists.reduce((total, values) => total + values.length - 1, 0);
+  return freedom === 0 ? Number.NaN : Math.sqrt(squares.reduce((a, b) => a + b) / freedom);
 }
 
 function summaries({ runs }: AblationResults): Summary[] {
@@ -112,6 +155,18 @@ function moments(values: number[]): Moments {
 /** 0.503, 0.004 → '50.3 ± 0.4 %'. */
 function spread({ mean: value, deviation }: Moments): string {
   return Number.isNaN(deviation) ? percent(value) : `${(100 * value).toFixed(1)} ± ${percent(deviation)}`;
+}
+
+/** 0.42, 0.3 → '+0.4 ± 0.3'. */
+function difference(change: number, error: number, mark: string): string {
+  if (Number.isNaN(change)) return '';
+  return Number.isNaN(error) ? signed(change) : `${signed(change)} ± ${error.toFixed(1)} ${mark}`.trimEnd();
+}
+
+/** 0.42 → '+0.4'. */
+function signed(value: number): string {
+  const text = value.toFixed(1);
+  return Number(text) > 0 ? `+${text}` : text.replace('-', '−');
 }
 
 function directionHeads(): string[] {

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import { FlashbookError, invalid } from '../../core/errors.js';
 import { fileError, makeFolder, writeFileAtomic } from '../../core/files.js';
 import { checkOptions } from '../../core/options.js';
-import { sampleRows } from '../../data/index.js';
 import type { HorizonMetrics, Score } from '../../monitor/run-metrics.js';
+import { setThreads } from '../../native/index.js';
 import { predictLogits, train } from '../../train/index.js';
 import { type RunConfig, type RunConfigInput, runConfig } from '../config.js';
 import { labelDefinition, shortSource } from '../describe.js';
@@ -14,25 +13,29 @@ import type { ProgressListener } from '../progress.js';
 import { runModel } from '../run-model.js';
 import { horizonMetrics, scoreHorizons } from '../score.js';
 import { trainOptionsOf } from '../train-stage.js';
-import { ABLATION_BASE, VARIANTS, type Variant } from './variants.js';
+import { ABLATION_BASE, VARIANTS, type Variant, variantConfig } from './variants.js';
 
 /** One variant trained from one seed. */
 export interface AblationRun {
   variant: string;
   seed: number;
   parameters: number;
-  /** Wall time of training, its evaluations included. */
+  /** Steps made, by an ensemble of several runs by each of them. */
+  steps: number;
+  /** Processor time of training, its evaluations included: other processes add little to it. */
   seconds: number;
   /** On the test part, one a horizon. */
   scores: (Score & { horizon: number; directional: number[] })[];
 }
 
 export interface AblationResults {
-  version: 1;
+  version: 2;
   source: string;
   label: string;
   /** The configuration that every variant changes. */
   base: RunConfig;
+  /** Threads of the native core. */
+  threads: number;
   horizons: HorizonMetrics[];
   runs: AblationRun[];
 }
@@ -42,8 +45,10 @@ export interface AblationOptions {
   /** Over the base: the data, the label, steps … */
   base: RunConfigInput;
   seeds: readonly number[];
-  /** Only variants whose name matches. */
+  /** Only variants whose name, or `group: name`, matches. */
   filter?: RegExp;
+  /** Threads of the native core; no score depends on it, times do. Default 1. */
+  threads?: number;
   signal?: AbortSignal;
   onProgress?: ProgressListener;
 }
@@ -51,6 +56,8 @@ export interface AblationOptions {
 export const ABLATION_FILE = 'ablation.json';
 /** Shares of the test rows, the surest first, at which directional accuracy is stated. */
 export const ABLATION_COVERAGES = [1, 0.5] as const;
+/** Rows of the validation and test parts are taken at this distance: neighbours share nearly all of their windows and labels. */
+export const ABLATION_STRIDE = 4;
 
 /**
  * Trains every variant from every seed with the same budget on the same data, and scores each once on the test part. What is
@@ -59,10 +66,12 @@ export const ABLATION_COVERAGES = [1, 0.5] as const;
  * @throws FlashbookError OPTION where the folder holds a study of another base; ABORTED after the signal
  */
 export async function ablationStudy(options: AblationOptions): Promise<AblationResults> {
-  checkOptions('ablationStudy', options, ['folder', 'base', 'seeds', 'filter', 'signal', 'onProgress']);
-  const { folder, seeds, filter, signal, onProgress } = options;
+  checkOptions('ablationStudy', options, ['folder', 'base', 'seeds', 'filter', 'threads', 'signal', 'onProgress']);
+  const { folder, seeds, filter, threads = 1, signal, onProgress } = options;
   if (seeds.length === 0) throw invalid('seeds', 'at least one seed', seeds);
-  const variants = VARIANTS.filter(({ name }) => filter === undefined || filter.test(name));
+  const named = ({ group, name }: Variant) =>
+    filter === undefined || filter.test(name) || filter.test(`${group}: ${name}`);
+  const variants = VARIANTS.filter(named);
   if (variants.length === 0) throw invalid('filter', `one of ${VARIANTS.map(({ name }) => name).join(', ')}`, filter);
   const base = { ...ABLATION_BASE, ...options.base };
   const config = runConfig(base);
@@ -70,13 +79,17 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
   const file = join(folder, ABLATION_FILE);
   const before = await earlier(file, config);
 
-  const data = prepareData(await readStage(config, { signal, onProgress }), config, onProgress);
+  setThreads(threads);
+  // The longest window of all decides the split, so that all variants see the same rows.
+  const window = Math.max(config.window, ...VARIANTS.map(({ change }) => change.window ?? 0));
+  const data = prepareData(await readStage(config, { signal, onProgress }), { ...config, window }, onProgress);
   const results: AblationResults = {
-    version: 1,
+    version: 2,
     source: shortSource(data.session.source),
     label: labelDefinition(config).description,
     base: config,
-    horizons: data.labels.map((label) => horizonMetrics(data, label)),
+    threads,
+    horizons: data.labels.map((label) => horizonMetrics(data, label, ABLATION_STRIDE)),
     runs: before,
   };
   // Seed by seed, so that a study that is stopped early still compares all variants.
@@ -91,7 +104,9 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
   while (left.length > 0) {
     const { variant, seed } = left[0];
     report(`${variant.name}, seed ${seed}`);
-    results.runs.push(await runVariant(variant, { ...base, ...variant.change, seed }, data, signal));
+    results.runs.push(
+      await runVariant(variant, variantConfig(variant, { ...base, steps: config.steps, seed }), data, signal),
+    );
     left.shift();
     await writeFileAtomic(file, `${JSON.stringify(results, null, 1)}\n`);
   }
@@ -101,27 +116,33 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
 
 async function runVariant(
   variant: Variant,
-  given: RunConfigInput,
+  config: RunConfig,
   data: PreparedData,
   signal: AbortSignal | undefined,
 ): Promise<AblationRun> {
-  const config = runConfig(given);
   const scaled = data.scaler.transform(data.table.values);
-  const windows = (part: 'train' | 'validation' | 'test') => scaledWindows(data, scaled, part, config.window);
-  const options = { ...trainOptionsOf(config), train: windows('train'), validation: windows('validation'), signal };
+  const windows = (part: 'train' | 'validation' | 'test', steps: number) =>
+    scaledWindows(data, scaled, part, steps, part === 'train' ? 1 : ABLATION_STRIDE);
+  const parts = { train: windows('train', config.window), validation: windows('validation', config.window) };
+  const options = { ...trainOptionsOf(config), ...parts, signal };
   const features = data.table.columns;
-  const begin = performance.now();
-  const trained = await (variant.train ?? trainOnce)({ config, features, options });
-  const seconds = (performance.now() - begin) / 1000;
+  const begin = process.cpuUsage();
+  const trained = await (variant.train ?? trainOnce)({ config, features, options, windows });
+  const { user, system } = process.cpuUsage(begin);
 
-  const rows = sampleRows(data.split.test);
-  const heads = await predictLogits(trained.model, trained.parameters, windows('test'), { batch: 256 });
+  const test = windows('test', config.window);
+  const { rows } = test;
+  const heads = await predictLogits(trained.model, trained.parameters, test, {
+    batch: 64,
+    precision: config.precision,
+  });
   const scores = scoreHorizons(interleaved(heads, rows.length), rows, data.labels, 3);
   return {
     variant: variant.name,
     seed: config.seed,
     parameters: trained.model.parameterCount(),
-    seconds,
+    steps: config.steps,
+    seconds: (user + system) / 1e6,
     scores: scores.map(({ horizon, accuracy, macroF1, coverage }) => ({
       horizon,
       accuracy,
@@ -163,7 +184,7 @@ async function earlier(file: string, base: RunConfig): Promise<AblationRun[]> {
   } catch (cause) {
     throw new FlashbookError('FORMAT', `${file} is no JSON; remove it or choose another folder`, { file }, { cause });
   }
-  if (JSON.stringify(saved.base) !== JSON.stringify(base)) {
+  if (saved.version !== 2 || JSON.stringify(saved.base) !== JSON.stringify(base)) {
     throw new FlashbookError('OPTION', `${file} holds a study of another base; choose another folder`, { file });
   }
   return saved.runs;

@@ -1,15 +1,23 @@
-import { buildModel, type Classifier, modelPreset } from '../../models/index.js';
 import {
-  curriculumByCompetence,
+  buildModel,
+  type Classifier,
+  type ModelName,
+  PricePredictor,
+  type PricePredictorOptions,
+} from '../../models/index.js';
+import { CLASSES } from '../../monitor/run-metrics.js';
+import {
   type TrainOptions,
   train,
   trainEnsemble,
   trainGeometric,
   trainProgressively,
   trainSnapshots,
+  type Windows,
 } from '../../train/index.js';
-import type { RunConfig, RunConfigInput } from '../config.js';
+import { type RunConfig, type RunConfigInput, runConfig } from '../config.js';
 import { runModel } from '../run-model.js';
+import { trainOptionsOf } from '../train-stage.js';
 
 /** What a variant is trained with. */
 export interface VariantContext {
@@ -19,6 +27,8 @@ export interface VariantContext {
   features: number;
   /** Windows, seed, schedule, optimiser and all other options of the configuration. */
   options: TrainOptions;
+  /** Windows of another length, their last rows and labels the same. */
+  windows(part: 'train' | 'validation', steps: number): Windows;
 }
 
 export interface TrainedVariant {
@@ -26,29 +36,39 @@ export interface TrainedVariant {
   parameters: ReadonlyMap<string, Float32Array>;
 }
 
+export const GROUPS = [
+  ...(['base', 'positions', 'attention', 'size', 'architecture', 'precision', 'optimiser', 'schedule'] as const),
+  ...(['regularisation', 'augmentation', 'curriculum', 'growth', 'ensemble'] as const),
+] as const;
+
 /** One row of the table. */
 export interface Variant {
   name: string;
-  group: 'base' | 'architecture' | 'optimiser' | 'schedule' | 'regularisation' | 'data' | 'growth' | 'ensemble';
+  group: (typeof GROUPS)[number];
   /** What differs from the base. */
   change: RunConfigInput;
+  /** Share of the base's steps that it makes: below 1 where it would take longer than all others together. Default 1. */
+  share?: number;
   /** Where one run of `train` is not all. */
   train?(context: VariantContext): Promise<TrainedVariant>;
 }
 
-/** The base: a small price predictor, so that every variant has three seeds within minutes. */
+/**
+ * The base: a price predictor so small that the whole table takes half an hour of one core. The deviation over seeds counts here,
+ * not the last tenth of a percent.
+ */
 export const ABLATION_BASE: RunConfigInput = {
   model: 'pricePredictor',
   layers: 2,
-  width: 64,
+  width: 32,
   heads: 4,
-  feedForward: 256,
-  window: 50,
-  dropout: 0.2,
+  feedForward: 128,
+  window: 25,
+  dropout: 0.1,
   batch: 64,
   steps: 600,
-  learningRate: 6e-4,
-  validationWindows: 2000,
+  learningRate: 2e-3,
+  validationWindows: 1000,
   patience: 1000,
 };
 
@@ -59,34 +79,71 @@ const OWN_SIZES = { layers: undefined, width: undefined, heads: undefined, feedF
 export const VARIANTS: readonly Variant[] = [
   { name: 'base', group: 'base', change: {} },
 
-  { name: 'positions: learned', group: 'architecture', change: { positions: 'learned' } },
-  { name: 'positions: rotary', group: 'architecture', change: { positions: 'rotary' } },
-  { name: 'deeper: 4 layers', group: 'architecture', change: { layers: 4 } },
-  { name: 'wider: 128', group: 'architecture', change: { width: 128, feedForward: 512 } },
-  { name: 'heads: 8', group: 'architecture', change: { heads: 8 } },
-  { name: 'price predictor', group: 'architecture', change: OWN_SIZES },
-  { name: 'LSTM', group: 'architecture', change: { ...OWN_SIZES, model: 'lstmBaseline' } },
-  { name: 'TCN', group: 'architecture', change: { ...OWN_SIZES, model: 'tcnModel' } },
-  { name: 'DeepLOB', group: 'architecture', change: { ...OWN_SIZES, model: 'deepLob' } },
-  { name: 'BiN-CTABL', group: 'architecture', change: { ...OWN_SIZES, model: 'binCtabl' } },
+  { name: 'learned', group: 'positions', change: { positions: 'learned' } },
+  { name: 'rotary', group: 'positions', change: { positions: 'rotary' } },
+  { name: 'ALiBi', group: 'positions', change: { positions: 'alibi' } },
+  { name: 'none', group: 'positions', change: { positions: 'none' } },
 
-  { name: 'SGD, momentum 0.9', group: 'optimiser', change: { optimizer: 'sgd', learningRate: 3e-2 } },
+  { name: 'multi-scale', group: 'attention', change: { attention: 'multiScale' } },
+  { name: 'multi-scale, rotary', group: 'attention', change: { attention: 'multiScale', positions: 'rotary' } },
+  { name: '1 head', group: 'attention', change: { heads: 1 } },
+  { name: '8 heads', group: 'attention', change: { heads: 8 } },
+
+  { name: '1 layer', group: 'size', change: { layers: 1 } },
+  { name: '4 layers', group: 'size', change: { layers: 4 } },
+  { name: 'width 64', group: 'size', change: { width: 64, feedForward: 256 } },
+  { name: 'window of 10', group: 'size', change: { window: 10 } },
+  { name: 'window of 50', group: 'size', change: { window: 50 } },
+
+  { name: 'mixture of 4 experts', group: 'architecture', change: { experts: 4 } },
+  { name: 'pricePredictor', group: 'architecture', change: OWN_SIZES },
+  {
+    name: 'transformerBase, bf16, 1/2 of the steps',
+    group: 'architecture',
+    change: { ...OWN_SIZES, model: 'transformerBase', precision: 'bf16', learningRate: 3e-4 },
+    share: 1 / 2,
+  },
+  {
+    name: 'transformerLarge, bf16, 1/10 of the steps',
+    group: 'architecture',
+    change: { ...OWN_SIZES, model: 'transformerLarge', precision: 'bf16', learningRate: 2e-4 },
+    share: 1 / 10,
+  },
+  { name: 'lstmBaseline', group: 'architecture', change: { ...OWN_SIZES, model: 'lstmBaseline' } },
+  { name: 'tcnModel', group: 'architecture', change: { ...OWN_SIZES, model: 'tcnModel' } },
+  { name: 'deepLob', group: 'architecture', change: { ...OWN_SIZES, model: 'deepLob', learningRate: 6e-4 } },
+  { name: 'binCtabl', group: 'architecture', change: { ...OWN_SIZES, model: 'binCtabl' } },
+
+  { name: 'bf16', group: 'precision', change: { precision: 'bf16' } },
+  { name: 'activations computed again', group: 'precision', change: { recompute: 2 } },
+
+  { name: 'SGD, momentum 0.9', group: 'optimiser', change: { optimizer: 'sgd', learningRate: 5e-2 } },
   { name: 'Adam', group: 'optimiser', change: { optimizer: 'adam' } },
-  { name: 'LAMB', group: 'optimiser', change: { optimizer: 'lamb', learningRate: 6e-3 } },
+  { name: 'LAMB', group: 'optimiser', change: { optimizer: 'lamb', learningRate: 1e-2 } },
   { name: 'Lookahead', group: 'optimiser', change: { lookahead: 5 } },
   { name: 'gradient centralisation', group: 'optimiser', change: { centralise: true } },
+  {
+    name: 'Lookahead over LAMB, centralised',
+    group: 'optimiser',
+    change: { optimizer: 'lamb', learningRate: 1e-2, lookahead: 5, centralise: true },
+  },
   { name: 'SAM', group: 'optimiser', change: { sam: 0.05 } },
   { name: 'ASAM', group: 'optimiser', change: { sam: 0.5, adaptiveSam: true } },
   { name: 'EMA', group: 'optimiser', change: { ema: 0.99 } },
   { name: 'SWA', group: 'optimiser', change: { swa: 0.75 } },
+  { name: 'no clipping', group: 'optimiser', change: { clipNorm: 0 } },
+  { name: '2 batches a step, half of the steps', group: 'optimiser', change: { accumulate: 2 }, share: 1 / 2 },
 
-  { name: 'constant rate', group: 'schedule', change: { schedule: 'constant' } },
+  { name: 'constant', group: 'schedule', change: { schedule: 'constant' } },
   { name: 'cosine with restarts', group: 'schedule', change: { schedule: 'cosineRestarts' } },
   { name: 'one cycle', group: 'schedule', change: { schedule: 'oneCycle' } },
   { name: 'inverse square root', group: 'schedule', change: { schedule: 'inverseSqrt' } },
   { name: 'reduce on plateau', group: 'schedule', change: { schedule: 'reduceOnPlateau' } },
+  { name: 'cosine, rate / 3', group: 'schedule', change: { learningRate: 2e-3 / 3 } },
+  { name: 'cosine, rate · 3', group: 'schedule', change: { learningRate: 6e-3 } },
 
   { name: 'no dropout', group: 'regularisation', change: { dropout: 0 } },
+  { name: 'dropout 0.3', group: 'regularisation', change: { dropout: 0.3 } },
   { name: 'DropPath', group: 'regularisation', change: { dropPath: 0.1 } },
   { name: 'no label smoothing', group: 'regularisation', change: { labelSmoothing: 0 } },
   { name: 'focal loss', group: 'regularisation', change: { focalGamma: 2, labelSmoothing: 0 } },
@@ -96,48 +153,82 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'no weight decay', group: 'regularisation', change: { weightDecay: 0 } },
   { name: 'learned horizon weights', group: 'regularisation', change: { learnHorizonWeights: true } },
 
-  { name: 'noise', group: 'data', change: { augment: ['jitter'] } },
-  { name: 'magnitude warping', group: 'data', change: { augment: ['warpMagnitude'] } },
-  { name: 'time warping', group: 'data', change: { augment: ['warpTime'] } },
-  { name: 'window slicing', group: 'data', change: { augment: ['sliceWindow'] } },
-  { name: 'curriculum', group: 'data', change: {}, train: trainCurriculum },
+  { name: 'noise', group: 'augmentation', change: { augment: ['jitter'] } },
+  { name: 'magnitude warping', group: 'augmentation', change: { augment: ['warpMagnitude'] } },
+  { name: 'time warping', group: 'augmentation', change: { augment: ['warpTime'] } },
+  { name: 'window slicing', group: 'augmentation', change: { augment: ['sliceWindow'] } },
+  {
+    name: 'all four',
+    group: 'augmentation',
+    change: { augment: ['sliceWindow', 'warpTime', 'warpMagnitude', 'jitter'] },
+  },
 
-  { name: 'progressive growing', group: 'growth', change: {}, train: trainGrowing },
+  { name: 'by competence', group: 'curriculum', change: { curriculum: 'competence' } },
+  { name: 'by mastery', group: 'curriculum', change: { curriculum: 'mastery' } },
 
-  { name: 'snapshots', group: 'ensemble', change: {}, train: trainCycles },
-  { name: 'fast geometric', group: 'ensemble', change: {}, train: trainFastGeometric },
-  { name: 'base + rotary + LSTM + TCN', group: 'ensemble', change: {}, train: trainMixed },
+  { name: 'layers and feed-forward', group: 'growth', change: {}, train: growLayers },
+  { name: 'width and heads', group: 'growth', change: { positions: 'rotary' }, train: growWidth },
+  { name: 'window', group: 'growth', change: {}, train: growWindow },
+
+  { name: '4 snapshots', group: 'ensemble', change: {}, train: trainCycles },
+  { name: 'fast geometric, 4', group: 'ensemble', change: {}, train: trainFastGeometric },
+  { name: '4 of the base, 1/4 of the steps each', group: 'ensemble', change: {}, share: 1 / 4, train: trainSeeds },
+  { name: 'base, rotary, LSTM, TCN', group: 'ensemble', change: {}, train: trainMixed },
+  { name: 'transformerBase, base, LSTM, TCN', group: 'ensemble', change: {}, train: trainLargeMixed },
 ];
 
-async function trainCurriculum({ config, features, options }: VariantContext): Promise<TrainedVariant> {
-  const model = runModel(config, features);
-  const curriculum = curriculumByCompetence({ totalSteps: Math.ceil(options.steps! / 2) });
-  return { model, ...(await train(model, { ...options, curriculum })) };
+/** A price predictor of the configuration with other sizes. */
+function predictor({ config, features }: VariantContext, change: PricePredictorOptions): PricePredictor {
+  return new PricePredictor({
+    features,
+    steps: config.window,
+    horizons: config.horizons.length,
+    dropout: config.dropout,
+    layers: config.layers,
+    dModel: config.width,
+    heads: config.heads,
+    feedForward: config.feedForward,
+    ...(config.positions && { positions: config.positions }),
+    ...change,
+  });
 }
 
-/** Half the steps with one layer of half the feed-forward, then the base. */
-async function trainGrowing({ config, features, options }: VariantContext): Promise<TrainedVariant> {
-  const steps = options.steps!;
-  const sizes = { dropout: config.dropout, features, steps: config.window, horizons: config.horizons.length };
-  const stage = (layers: number, feedForward: number) =>
-    modelPreset('pricePredictor').build({
-      ...sizes,
-      layers,
-      feedForward,
-      dModel: config.width,
-      heads: config.heads,
-    }) as Parameters<typeof trainProgressively>[0][number]['model'];
-  const small = stage(1, config.feedForward! / 2);
-  const large = stage(config.layers!, config.feedForward!);
-  const half = Math.ceil(steps / 2);
-  const result = await trainProgressively(
+/** Half the steps as the small model, then as the base: as many steps together, many of them cheaper. */
+async function growing(
+  context: VariantContext,
+  small: PricePredictor,
+  smallOptions: Partial<TrainOptions> = {},
+): Promise<TrainedVariant> {
+  const { config, options } = context;
+  const half = Math.ceil(options.steps! / 2);
+  const large = predictor(context, {});
+  const { parameters } = await trainProgressively(
     [
-      { model: small, options: { steps: half } },
-      { model: large, options: { steps: steps - half } },
+      { model: small, options: { steps: half, ...smallOptions } },
+      { model: large, options: { steps: options.steps! - half } },
     ],
     { ...options, schedule: undefined, learningRate: config.learningRate, minLearningRate: config.minLearningRate },
   );
-  return { model: large, parameters: result.parameters };
+  return { model: large, parameters };
+}
+
+function growLayers(context: VariantContext): Promise<TrainedVariant> {
+  return growing(context, predictor(context, { layers: 1, feedForward: context.config.feedForward! / 2 }));
+}
+
+/** Rotary positions: sinusoidal ones of a narrow model are not those of a wide one. */
+function growWidth(context: VariantContext): Promise<TrainedVariant> {
+  const { width, heads, feedForward } = context.config;
+  return growing(context, predictor(context, { dModel: width! / 2, heads: heads! / 2, feedForward: feedForward! / 2 }));
+}
+
+function growWindow(context: VariantContext): Promise<TrainedVariant> {
+  const steps = Math.ceil(context.config.window / 2);
+  const { windows } = context;
+  return growing(context, predictor(context, { steps }), {
+    train: windows('train', steps),
+    validation: windows('validation', steps),
+  });
 }
 
 async function trainCycles({ config, features, options }: VariantContext): Promise<TrainedVariant> {
@@ -164,22 +255,53 @@ async function trainFastGeometric({ config, features, options }: VariantContext)
   });
 }
 
+/** The same model from four seeds. */
+async function trainSeeds({ config, features, options }: VariantContext): Promise<TrainedVariant> {
+  const members = [0, 1, 2, 3].map((member) => ({
+    name: `seed-${member}`,
+    model: () => runModel(config, features),
+    options: { seed: 1000 * (member + 1) + config.seed },
+  }));
+  return trainEnsemble(members, options);
+}
+
 /** The budget of the base for each member. */
-async function trainMixed({ config, features, options }: VariantContext): Promise<TrainedVariant> {
-  const shared = {
-    features,
-    steps: config.window,
-    horizons: config.horizons.length,
-    classes: 3,
-    dropout: config.dropout,
-  };
+function trainMixed(context: VariantContext): Promise<TrainedVariant> {
+  const { config, features, options } = context;
   return trainEnsemble(
     [
       { name: 'base', model: () => runModel(config, features) },
       { name: 'rotary', model: () => runModel({ ...config, positions: 'rotary' }, features) },
-      { name: 'lstm', model: () => buildModel('lstmBaseline', shared) },
-      { name: 'tcn', model: () => buildModel('tcnModel', shared) },
+      { name: 'lstm', model: () => preset(context, 'lstmBaseline') },
+      { name: 'tcn', model: () => preset(context, 'tcnModel') },
     ],
     options,
   );
+}
+
+/** As above, with the large transformer trained as in its own row. */
+function trainLargeMixed(context: VariantContext): Promise<TrainedVariant> {
+  const { config, options } = context;
+  const own = variantConfig(VARIANTS.find(({ name }) => name.startsWith('transformerBase'))!, config);
+  return trainEnsemble(
+    [
+      { name: 'transformer', model: () => preset(context, 'transformerBase'), options: trainOptionsOf(own) },
+      { name: 'base', model: () => runModel(config, context.features) },
+      { name: 'lstm', model: () => preset(context, 'lstmBaseline') },
+      { name: 'tcn', model: () => preset(context, 'tcnModel') },
+    ],
+    options,
+  );
+}
+
+/** A preset in its own size over the windows of the base. */
+function preset({ config, features }: VariantContext, name: ModelName): Classifier {
+  const { window: steps, dropout, horizons } = config;
+  return buildModel(name, { features, steps, horizons: horizons.length, classes: CLASSES.length, dropout });
+}
+
+/** The configuration of a variant over that of the base; what follows from the number of steps follows anew. */
+export function variantConfig({ change, share = 1 }: Variant, base: RunConfigInput): RunConfig {
+  const steps = Math.ceil(share * base.steps!);
+  return runConfig({ ...base, ...change, steps, warmupSteps: undefined, evaluateEvery: undefined });
 }
