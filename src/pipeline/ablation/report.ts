@@ -60,6 +60,9 @@ export function ablationMarkdown(results: AblationResults): string {
   return parts.join('\n');
 }
 
+/** Points of accuracy at which the chart ends: a variant that has not learned must not squeeze all others together. */
+const LEFT_BORDER = 5;
+
 /** How much each variant changes the accuracy of the base, a panel a horizon: a point, and a bar of two standard errors to each side. */
 export function ablationChart(results: AblationResults): Chart {
   const all = results.horizons.flatMap(({ name }, h) =>
@@ -78,33 +81,40 @@ export function ablationChart(results: AblationResults): Chart {
     type: 'nominal',
     title: null,
     sort: order(all.map(({ row }) => row)),
-    axis: { labelLimit: 320, labelFontSize: 9, grid: true },
+    axis: { labelLimit: 420, labelFontSize: 9, grid: true, aria: false },
   };
-  const x = { type: 'quantitative', title: 'change of accuracy, points' };
+  const x = {
+    type: 'quantitative',
+    title: 'change of accuracy, points',
+    scale: {
+      domain: [-LEFT_BORDER, Math.max(1, ...all.map(({ high, change }) => (high > change ? high : change)))],
+      clamp: true,
+    },
+    axis: { aria: false },
+  };
   const sort = order(all.map(({ group }) => group));
   const color = { field: 'group', type: 'nominal', sort, scale: { scheme: 'tableau20' }, legend: null };
   const layer: object[] = [
-    { mark: { type: 'rule', color: '#6b7280' }, encoding: { x: { datum: 0, ...x } } },
+    { mark: { type: 'rule', color: '#6b7280', aria: false }, encoding: { x: { datum: 0, ...x } } },
     {
-      mark: { type: 'rule', strokeWidth: 1.5 },
+      mark: { type: 'rule', strokeWidth: 1.5, aria: false },
       encoding: { y, x: { field: 'low', ...x }, x2: { field: 'high' }, color },
     },
     {
-      mark: { type: 'point', filled: true, size: 30, opacity: 1 },
+      mark: { type: 'point', filled: true, size: 30, opacity: 1, aria: false },
       encoding: { y, x: { field: 'change', ...x }, color },
     },
   ];
   return chart(
     'ablation',
     'Change of accuracy against the base',
-    'Mean over seeds, ± two standard errors of the difference.',
+    `Mean over seeds, ± two standard errors of the difference; what lies further left stands at −${LEFT_BORDER}.`,
     all,
     {
       facet: {
         column: { field: 'horizon', type: 'nominal', title: null, sort: order(all.map(({ horizon }) => horizon)) },
       },
       spec: { width: 190, height: { step: 11 }, layer },
-      resolve: { scale: { x: 'independent' } },
       spacing: 12,
     },
   );
@@ -166,7 +176,7 @@ function difference(change: number, error: number, mark: string): string {
 /** 0.42 → '+0.4'. */
 function signed(value: number): string {
   const text = value.toFixed(1);
-  return Number(text) > 0 ? `+${text}` : text.replace('-', '−');
+  return Number(text) === 0 ? '0.0' : text.replace(/^(-?)/, (minus) => (minus ? '−' : '+'));
 }
 
 function directionHeads(): string[] {
