@@ -10,14 +10,11 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const flavour = process.argv.includes('--flavour') ? process.argv[process.argv.indexOf('--flavour') + 1] : 'shipped';
 const folder = join(root, 'build', flavour === 'ptx' ? 'cuda-ptx' : 'cuda');
 
-// Modules by themselves are built again one by one, as the planted faults of scripts/cuda-mutations.mjs want it.
-const oneModule = process.env.FLASHBOOK_CUDA_MODULES === 'many' ? 'OFF' : 'ON';
-
 function cmake(...args) {
   const { status, error } = spawnSync('cmake', args, { stdio: 'inherit', cwd: root });
   if (error !== undefined) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
 
-cmake('-S', 'cuda', '-B', folder, `-DFLASHBOOK_CUDA_FLAVOUR=${flavour}`, `-DFLASHBOOK_CUDA_ONE_MODULE=${oneModule}`);
+cmake('-S', 'cuda', '-B', folder, `-DFLASHBOOK_CUDA_FLAVOUR=${flavour}`);
 cmake('--build', folder, '--parallel', '2');

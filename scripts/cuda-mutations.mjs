@@ -1,178 +1,389 @@
 /**
- * Plants typical faults into the CUDA kernels, one at a time, and shows that the tests catch each: a dropped barrier, a missing wait,
- * a wrong mask, a stale sum. Works on a copy of the tree in build/cuda-mutants.
+ * Plants typical faults into the CUDA kernels, one at a time, and shows that the tests catch each, and for the right reason: a dropped
+ * barrier as a race, a missing bounds check as an access out of bounds, a stale sum as a wrong number. Works on copies of the tree in
+ * build/cuda-mutants; what has been seen is kept there by the content of the sources, so that a run that was stopped goes on.
  *
- *   node scripts/cuda-mutations.mjs            all of them; exit 1 when one lives
- *   node scripts/cuda-mutations.mjs barrier    those whose name contains the word
+ *   node scripts/cuda-mutations.mjs            all of them, as a table; exit 1 when one lives
+ *   node scripts/cuda-mutations.mjs barrier    those whose name or file contains the word
+ *   --jobs 2                                   so many at once      --again   those too that have been seen
  */
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const TREE = join(ROOT, 'build', 'cuda-mutants');
+const WORK = join(ROOT, 'build', 'cuda-mutants');
+const SEEN = join(WORK, 'seen.json');
 const TOOLS = process.env.FLASHBOOK_TOOLS ?? join(ROOT, '..', 'shared', 'tools');
 
-/** name, file, what stands there, what is put there, the test files that must notice. */
-const FAULTS = [
-  [
-    'a dropped barrier in the product',
-    'gemm/tensor_tile.cuh',
-    '__syncthreads();   // the stage has arrived',
-    '// the stage has arrived',
-    'gemm',
-  ],
-  ['no wait for the asynchronous copy', 'gemm/tensor_tile.cuh', 'wait_copies<kStages - 2>();', '', 'gemm'],
-  ['no bounds check of rows', 'gemm/tensor_tile.cuh', 'row0 + row < rows && ', '', 'gemm'],
-  [
-    'a wrong fragment index',
-    'gemm/tensor_tile.cuh',
-    'fragment_b[j / 2][j % 2 * 2 + 1]',
-    'fragment_b[j / 2][j % 2 * 2]',
-    'gemm',
-  ],
-  [
-    'a buffer that is filled too early',
-    'gemm/tensor_tile.cuh',
-    'copy(stage + kStages - 1);',
-    'copy(stage + kStages);',
-    'gemm',
-  ],
-  ['a mask that hides the diagonal', 'attention/forward.cuh', 'key > high[e / 2]', 'key >= high[e / 2]', 'attention'],
-  ['no rescaling of the softmax sum', 'attention/forward.cuh', 'total[half] *= shrink;', '', 'attention'],
-  ['no rescaling of the output', 'attention/forward.cuh', 'sum[n][half * 2] *= shrink;', '', 'attention'],
-  [
-    'the last tile of keys left out',
-    'attention/forward.cuh',
-    'key_tile <= tile_last',
-    'key_tile < tile_last',
-    'attention',
-  ],
-  [
-    'a dropped barrier in attention',
-    'attention/forward.cuh',
-    '__syncthreads();   // the tile is there',
-    '// the tile is there',
-    'attention',
-  ],
-  [
-    'one buffer instead of two',
-    'attention/forward.cuh',
-    'shared_kv + (key_tile & 1) * 2 * kBuffer',
-    'shared_kv',
-    'attention',
-  ],
-  ['a missing swizzle', 'gemm/tensor_tile.cuh', 'to + swizzled<64>(row, chunk)', 'to + row * 64 + chunk * 16', 'gemm'],
-  ['a scan that forgets what came before', 'features/features.cu', '  carry = total;\n', '', 'kernels'],
-  [
-    'a window one event short',
-    'features/features.cu',
-    'const int64_t then = row - events;',
-    'const int64_t then = row - events + 1;',
-    'kernels',
-  ],
-  ['one round less of the generator', 'device/philox.cuh', 'round < 10', 'round < 9', 'cases'],
-  ['bits of the wrong half', 'dropout/dropout.cu', 'lane % 2 == 0 ? w0 : w2', 'lane % 2 == 0 ? w2 : w0', 'cases'],
-  [
-    'shared memory used again without a barrier',
-    'device/warp.cuh',
-    '  __syncthreads();\n  return sum;',
-    '  return sum;',
-    'cases',
-  ],
-  [
-    'no bounds check at the tail',
-    'device/map.cuh',
-    'i < n; i += stride) y[i] = f(i, a[i]);',
-    'i < n + 1; i += stride) y[i] = f(i, a[i]);',
-    'cases',
-  ],
-  [
-    'a variance without its epsilon',
-    'norm/norm.cu',
-    'static_cast<float>(columns) + eps)',
-    'static_cast<float>(columns))',
-    'cases',
-  ],
-  [
-    'a row of the chunk left out',
-    'reduce/reduce.cu',
-    'row < last; row += kRows) sum +=',
-    'row < last - 1; row += kRows) sum +=',
-    'cases',
-  ],
-  ['a moment that is not stored', 'optim/optim.cu', 's.at[3][i] = v;', '', 'kernels'],
-  [
-    'a tile of the transposition read before it is written',
-    'layout/layout.cu',
-    '  __syncthreads();\n  for (int i = threadIdx.y;',
-    '  for (int i = threadIdx.y;',
-    'cases',
-  ],
-];
+/** What a test says: a race, an access out of bounds, another number than expected, a count of the simulator beyond its bound. */
+const RACE = /race_|warp_hazard|inflight/;
+const BOUNDS = /oob_/;
+const WRONG = /expected .* (but )?received|expected .*: |to be (true|false)|toBe\(true\)|deeply equal|to equal/s;
+const COST = /wavefronts|sectors/;
 
-function prepare() {
-  rmSync(join(TREE, 'cuda'), { recursive: true, force: true });
-  rmSync(join(TREE, 'test'), { recursive: true, force: true });
-  mkdirSync(join(TREE, 'build'), { recursive: true });
+/** File, what stands there, what is put there, the test file that must notice, which of its tests are enough, and what they must say. */
+const FAULTS = {
+  'a dropped barrier in the product': {
+    file: 'gemm/tensor_tile.cuh',
+    from: '__syncthreads();   // the stage has arrived',
+    to: '// the stage has arrived',
+    test: 'gemm',
+    only: 'bf16',
+    because: RACE,
+  },
+  'no wait for the asynchronous copy': {
+    file: 'gemm/tensor_tile.cuh',
+    from: 'wait_copies<kStages - 2>();',
+    to: '',
+    test: 'gemm',
+    only: 'bf16',
+    because: RACE,
+  },
+  'no bounds check of rows': {
+    file: 'gemm/tensor_tile.cuh',
+    from: 'min(row0 + threadIdx.x / 4 + i * kStep, rows - 1)',
+    to: 'row0 + threadIdx.x / 4 + i * kStep',
+    test: 'gemm',
+    only: 'bf16',
+    because: BOUNDS,
+  },
+  'a wrong fragment index': {
+    file: 'gemm/tensor_tile.cuh',
+    from: 'fragment_b[j / 2][j % 2 * 2 + 1]',
+    to: 'fragment_b[j / 2][j % 2 * 2]',
+    test: 'gemm',
+    only: 'bf16',
+    because: WRONG,
+  },
+  'a buffer that is filled too early': {
+    file: 'gemm/tensor_tile.cuh',
+    from: '    copy(left);\n    multiply_stage<T, Tile>(sum, places, from, from + kA);',
+    to: '    copy(from);\n    multiply_stage<T, Tile>(sum, places, from, from + kA);',
+    test: 'gemm',
+    only: 'bf16',
+    because: RACE,
+  },
+  'results over a stage that others still read': {
+    file: 'gemm/gemm.cu',
+    from: '  __syncthreads();   // nobody reads the last stage any more\n',
+    to: '',
+    test: 'gemm',
+    only: 'bf16',
+    because: RACE,
+  },
+  'a missing swizzle': {
+    file: 'device/mma.cuh',
+    from: 'return row * kRowBytes + ((chunk ^ ((row / (8 / kChunks)) & (kChunks - 1))) << 4);',
+    to: 'return row * kRowBytes + (chunk << 4);',
+    test: 'gemm',
+    only: 'bf16',
+    because: COST,
+  },
+  'parts of a split sum added twice': {
+    file: 'gemm/gemm.cu',
+    from: 'for (int64_t part = 1; part < parts; part++)',
+    to: 'for (int64_t part = 0; part < parts; part++)',
+    test: 'gemm',
+    only: 'bf16',
+    because: WRONG,
+  },
+  'a stale accumulator': {
+    file: 'qgemm/qgemm.cu',
+    from: '  for (int tile = 0; tile < mine; tile++) {\n    int32_t sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};',
+    to: '  int32_t sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};\n  for (int tile = 0; tile < mine; tile++) {',
+    test: 'qgemm',
+    because: WRONG,
+  },
+  'the column of the next scale': {
+    file: 'qgemm/qgemm.cu',
+    from: '? w_scale[column0 + column + i]',
+    to: '? w_scale[max(0, column0 + column + i - 1)]',
+    test: 'qgemm',
+    because: WRONG,
+  },
+  'a mask that hides the diagonal': {
+    file: 'attention/forward.cuh',
+    from: 'key > high[e / 2]',
+    to: 'key >= high[e / 2]',
+    test: 'attention',
+    because: WRONG,
+  },
+  'no rescaling of the softmax sum': {
+    file: 'attention/forward.cuh',
+    from: 'total[half] *= shrink;',
+    to: '',
+    test: 'attention',
+    because: WRONG,
+  },
+  'no rescaling of the output': {
+    file: 'attention/forward.cuh',
+    from: 'sum[n][half * 2] *= shrink;',
+    to: '',
+    test: 'attention',
+    because: WRONG,
+  },
+  'the last tile of keys left out': {
+    file: 'attention/forward.cuh',
+    from: 'key_tile <= tile_last',
+    to: 'key_tile < tile_last',
+    test: 'attention',
+    because: WRONG,
+  },
+  'a dropped barrier in attention': {
+    file: 'attention/forward.cuh',
+    from: '__syncthreads();   // the tile is there',
+    to: '// the tile is there',
+    test: 'attention',
+    because: RACE,
+  },
+  'one buffer instead of two': {
+    file: 'attention/forward.cuh',
+    from: '(key_tile & 1) * 2 * kBuffer',
+    to: '0',
+    test: 'attention',
+    because: RACE,
+  },
+  'a gradient without its delta': {
+    file: 'attention/backward.cuh',
+    from: 'p * (d_score[j][e] - of_delta)',
+    to: 'p * d_score[j][e]',
+    test: 'attention',
+    because: WRONG,
+  },
+  'a scan that forgets what came before': {
+    file: 'features/features.cu',
+    from: '  carry = total;\n',
+    to: '',
+    test: 'kernels',
+    because: WRONG,
+  },
+  'a window one event short': {
+    file: 'features/features.cu',
+    from: 'const int64_t then = row - events;',
+    to: 'const int64_t then = row - events + 1;',
+    test: 'kernels',
+    because: WRONG,
+  },
+  'one round less of the generator': {
+    file: 'device/philox.cuh',
+    from: 'round < 10',
+    to: 'round < 9',
+    test: 'cases',
+    because: WRONG,
+  },
+  'bits of the wrong half': {
+    file: 'dropout/dropout.cu',
+    from: 'lane % 2 == 0 ? w0 : w2',
+    to: 'lane % 2 == 0 ? w2 : w0',
+    test: 'cases',
+    because: WRONG,
+  },
+  'shared memory used again without a barrier': {
+    file: 'device/warp.cuh',
+    from: '  __syncthreads();\n  return sum;',
+    to: '  return sum;',
+    test: 'cases',
+    because: RACE,
+  },
+  'no bounds check at the tail': {
+    file: 'device/map.cuh',
+    from: 'i < n; i += stride) y[i] = f(i, a[i]);',
+    to: 'i < n + 1; i += stride) y[i] = f(i, a[i]);',
+    test: 'cases',
+    because: /oob_|uninit|expected/,
+  },
+  'a variance without its epsilon': {
+    file: 'norm/norm.cu',
+    from: 'static_cast<float>(columns) + eps)',
+    to: 'static_cast<float>(columns))',
+    test: 'cases',
+    because: WRONG,
+  },
+  'a row of the chunk left out': {
+    file: 'reduce/reduce.cu',
+    from: 'row < last; row += kRows) sum +=',
+    to: 'row < last - 1; row += kRows) sum +=',
+    test: 'cases',
+    because: WRONG,
+  },
+  'a moment that is not stored': {
+    file: 'optim/optim.cu',
+    from: 's.at[3][i] = v;',
+    to: '',
+    test: 'kernels',
+    because: WRONG,
+  },
+  'a tile of the transposition read before it is written': {
+    file: 'layout/layout.cu',
+    from: '  __syncthreads();\n  for (int i = threadIdx.y;',
+    to: '  for (int i = threadIdx.y;',
+    test: 'cases',
+    because: RACE,
+  },
+};
+
+/** A copy of the tree: its own kernels, tests and scripts (a script works on the tree in which it lies), links to the rest. */
+function prepare(tree) {
+  mkdirSync(join(tree, 'build'), { recursive: true });
   for (const entry of readdirSync(ROOT)) {
-    if (['cuda', 'test', 'build', '.git'].includes(entry) || existsSync(join(TREE, entry))) continue;
-    symlinkSync(join(ROOT, entry), join(TREE, entry));
+    if (['cuda', 'test', 'scripts', 'build', '.git'].includes(entry) || existsSync(join(tree, entry))) continue;
+    symlinkSync(join(ROOT, entry), join(tree, entry));
   }
-  // The script that builds works on the tree in which it lies.
-  rmSync(join(TREE, 'scripts'), { recursive: true, force: true });
-  for (const folder of ['cuda', 'test', 'scripts']) cpSync(join(ROOT, folder), join(TREE, folder), { recursive: true });
-  if (!existsSync(join(TREE, 'build', 'Release')))
-    symlinkSync(join(ROOT, 'build', 'Release'), join(TREE, 'build', 'Release'));
-  if (existsSync(join(ROOT, 'build', 'ptxsim')) && !existsSync(join(TREE, 'build', 'ptxsim'))) {
-    cpSync(join(ROOT, 'build', 'ptxsim'), join(TREE, 'build', 'ptxsim'), { recursive: true, preserveTimestamps: true });
+  for (const folder of ['cuda', 'test', 'scripts']) copyNewer(join(ROOT, folder), join(tree, folder));
+  if (!existsSync(join(tree, 'build', 'Release')))
+    symlinkSync(join(ROOT, 'build', 'Release'), join(tree, 'build', 'Release'));
+  const simulator = join('build', 'ptxsim');
+  if (existsSync(join(ROOT, simulator)) && !existsSync(join(tree, simulator)))
+    cpSync(join(ROOT, simulator), join(tree, simulator), { recursive: true, preserveTimestamps: true });
+}
+
+/** Files that are the same stay untouched, so that what was built from them need not be built again. */
+function copyNewer(from, to) {
+  mkdirSync(to, { recursive: true });
+  const names = readdirSync(from);
+  for (const name of readdirSync(to)) if (!names.includes(name)) rmSync(join(to, name), { recursive: true });
+  for (const name of names) {
+    const [source, target] = [join(from, name), join(to, name)];
+    if (statSync(source).isDirectory()) copyNewer(source, target);
+    else if (!existsSync(target) || !readFileSync(source).equals(readFileSync(target))) cpSync(source, target);
   }
 }
 
-/** Whether the test files pass, and what they say. */
-function tests(files) {
-  const { status, stdout, stderr } = spawnSync(
+/** What decides over a fault's fate: itself, its kernels and what they share, and the tests. */
+function keyOf(name) {
+  const hash = createHash('sha256').update(JSON.stringify([name, FAULTS[name], String(FAULTS[name].because)]));
+  const family = dirname(FAULTS[name].file);
+  const folders = family === 'device' ? ['.'] : [family, 'gemm', 'device', 'runtime', 'engine'];
+  for (const folder of [...folders.map((f) => join('cuda', f)), join('test', 'cuda')]) {
+    const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).sort();
+    for (const file of files.map((f) => join(ROOT, folder, f))) {
+      if (statSync(file).isFile()) hash.update(file.slice(ROOT.length)).update(readFileSync(file));
+    }
+  }
+  return hash.digest('hex').slice(0, 24);
+}
+
+/** Runs a test file of a tree: whether it passed, which test failed first and what it said. */
+async function runTests(tree, file, only) {
+  const output = join(tree, 'build', 'report.json');
+  rmSync(output, { force: true });
+  const names = only === undefined ? [] : ['-t', only];
+  const child = spawn(
     'npx',
-    ['vitest', 'run', '--bail', '1', ...files.map((file) => `test/cuda/${file}.test.ts`)],
-    {
-      cwd: TREE,
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-      env: { ...process.env, FLASHBOOK_TOOLS: TOOLS, FLASHBOOK_CUDA_MODULES: 'many' },
-    },
+    [
+      'vitest',
+      'run',
+      '--bail',
+      '1',
+      '--reporter',
+      'json',
+      '--outputFile',
+      output,
+      ...names,
+      `test/cuda/${file}.test.ts`,
+    ],
+    { cwd: tree, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FLASHBOOK_TOOLS: TOOLS, NO_COLOR: '1' } },
   );
-  const text = stdout + stderr;
-  return { passed: status === 0, ran: /Tests\s.*(passed|failed)/.test(text), text };
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (text += data));
+  await new Promise((resolve) => child.on('close', resolve));
+  if (!existsSync(output)) throw new Error(`vitest wrote no report:\n${text.slice(-3000)}`);
+  const report = JSON.parse(readFileSync(output, 'utf8'));
+  const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  const failed = results.find(({ status }) => status === 'failed');
+  const message = [...(failed?.failureMessages ?? []), ...report.testResults.map((r) => r.message ?? '')].join('\n');
+  if (/flock .*failed/.test(message)) throw new Error(`what was planted does not compile:\n${message.slice(0, 3000)}`);
+  return { passed: report.success && report.numPassedTests > 0, test: failed?.title ?? '', message };
 }
 
-prepare();
-const wanted = FAULTS.filter(([name]) => process.argv[2] === undefined || name.includes(process.argv[2]));
-const clean = tests([...new Set(wanted.map(([, , , , file]) => file))]);
-if (!clean.passed) {
-  console.error(`the tests fail without any fault:\n${clean.text.slice(-3000)}`);
-  process.exit(1);
-}
-let alive = 0;
-for (const [name, file, from, to, test] of wanted) {
-  const path = join(TREE, 'cuda', file);
+/** The sentence of a failure that fits, in one line. */
+const gist = (message, because) =>
+  (message.split('\n').find((line) => because.test(line)) ?? message.split('\n')[0] ?? '')
+    .replace(/kernel _ZN\w+/, 'kernel …')
+    .replace(/^[\s+-]*(AssertionError|Error): /, '')
+    .replace(/\|/g, '¦')
+    .trim()
+    .slice(0, 100);
+
+async function plant(tree, name) {
+  const { file, from, to, test, only, because } = FAULTS[name];
+  const path = join(tree, 'cuda', file);
   const before = readFileSync(path, 'utf8');
-  if (!before.includes(from)) {
-    console.log(`✗ ${name}: ${file} has no «${from}» any more`);
-    alive++;
-    continue;
-  }
+  if (!before.includes(from)) return { caught: false, says: `${file} has no «${from}» any more` };
   const start = Date.now();
   writeFileSync(path, before.replaceAll(from, to));
-  const { passed, text } = tests([test]);
-  writeFileSync(path, before);
-  const seconds = ((Date.now() - start) / 1000).toFixed(0);
-  const noticed =
-    /(?:Error: |AssertionError: |\+ +")([^\n]{0,140})/.exec(text.slice(text.indexOf('Failed Tests')))?.[1] ?? '';
-  console.log(
-    `${passed ? '✗ LIVES ' : '✓ caught'}  ${name} (${file}, ${seconds} s)${passed ? '' : `: ${noticed.trim()}`}`,
-  );
-  if (passed) alive++;
+  try {
+    const { passed, test: by, message } = await runTests(tree, test, only);
+    const seconds = Math.round((Date.now() - start) / 1000);
+    const fits = because.test(message);
+    return {
+      caught: !passed && fits,
+      seconds,
+      test: `${test}: ${by}`,
+      says: passed ? '' : gist(message, because),
+      fits,
+    };
+  } catch (error) {
+    return { caught: false, says: String(error.message) };
+  } finally {
+    writeFileSync(path, before);
+  }
 }
-console.log(`${wanted.length - alive} of ${wanted.length} faults caught`);
-process.exitCode = alive === 0 ? 0 : 1;
+
+const value = (flag) => (process.argv.includes(flag) ? process.argv[process.argv.indexOf(flag) + 1] : undefined);
+const jobs = Number(value('--jobs') ?? 1);
+const word = process.argv.slice(2).find((a, i, all) => !a.startsWith('--') && all[i - 1] !== '--jobs') ?? '';
+const wanted = Object.keys(FAULTS).filter((name) => name.includes(word) || FAULTS[name].file.includes(word));
+mkdirSync(WORK, { recursive: true });
+const seen = existsSync(SEEN) ? JSON.parse(readFileSync(SEEN, 'utf8')) : {};
+const keys = new Map(wanted.map((name) => [name, keyOf(name)])); // of what is copied now, not of what stands there later
+const found = new Map();
+for (const name of wanted) {
+  const known = seen[keys.get(name)];
+  if (known !== undefined && !process.argv.includes('--again')) found.set(name, known);
+}
+const queue = wanted.filter((name) => !found.has(name));
+console.log(`${wanted.length} faults, ${found.size} of them seen before`);
+const clean = new Set(); // tests that pass without a fault, by what is run of them
+const workers = Array.from({ length: Math.min(jobs, queue.length) }, async (_, i) => {
+  const tree = join(WORK, String(i));
+  prepare(tree);
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    const { test, only } = FAULTS[name];
+    if (!clean.has(`${test} ${only}`)) {
+      const { passed, message } = await runTests(tree, test, only);
+      if (!passed) throw new Error(`the tests of ${test} fail without any fault:\n${message.slice(0, 3000)}`);
+      clean.add(`${test} ${only}`);
+    }
+    const result = await plant(tree, name);
+    found.set(name, result);
+    if (result.caught) {
+      seen[keys.get(name)] = result;
+      writeFileSync(SEEN, JSON.stringify(seen, null, 1));
+    }
+    console.log(`${result.caught ? 'caught' : 'LIVES '}  ${name} (${result.seconds ?? '–'} s): ${result.says}`);
+  }
+});
+await Promise.all(workers);
+
+console.log('\n| fault | in | caught by the test | which says | s |\n| --- | --- | --- | --- | --- |');
+for (const name of wanted) {
+  const { caught, test = '', says, seconds = '' } = found.get(name);
+  console.log(`| ${name} | ${FAULTS[name].file} | ${caught ? test : 'NOT CAUGHT'} | ${says} | ${seconds} |`);
+}
+const caught = wanted.filter((name) => found.get(name).caught).length;
+console.log(`\n${caught} of ${wanted.length} faults caught`);
+process.exitCode = caught === wanted.length ? 0 : 1;

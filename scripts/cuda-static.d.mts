@@ -6,11 +6,11 @@ export interface Cost {
   spills: number;
   instructions?: number;
   opcodes?: Record<string, number>;
-  /** Theoretical, in percent; dynamic shared memory is not in it. */
+  /** Theoretical, in percent of the threads of a multiprocessor, with the shared memory of a launch. */
   occupancy?: number;
 }
-/** By architecture. */
-export type Kernel = { threads: number } & Record<string, Cost | number>;
+/** By architecture; dynamicShared: bytes of shared memory that a launch asks for besides. */
+export type Kernel = { threads: number; dynamicShared: number } & Record<string, Cost | number>;
 /** By source file and readable name. */
 export type Table = Record<string, Record<string, Kernel>>;
 export const ARCHITECTURES: readonly string[];

@@ -141,19 +141,48 @@ function inspect(source) {
   return result;
 }
 
-/** Blocks a multiprocessor and share of its threads, by NVIDIA's own calculator; dynamic shared memory is not in it. */
+/** Bytes of shared memory that a launch asks for, as the launchers work them out from the kernel's template arguments. */
+const DYNAMIC = [
+  [/gemm_tensor<.*TensorTile<(\d+), (\d+), \d+, \d+, (\d+)/, (rows, columns, stages) => stages * (rows + columns) * 64],
+  [/qgemm_fused/, () => 64 * 512 + 3 * 64 * 64 + 4 * 16 * 40 * 4], // for K = 512
+  [/attention_forward<\w+, (\d+)/, (dim) => (64 + 4 * 64) * dim * 2],
+  [
+    /attention_backward<\w+, (\d+), (\w+)/,
+    (dim, keys) => ((c) => (2 * 64 + 4 * c) * dim * 2 + 16 * c)(dim === 128 && keys ? 16 : 32),
+  ],
+  [/attention_forward_f32<(\d+)/, (dim) => (32 + 4 * 32) * dim * 4 + 32 * 36 * 4],
+  [
+    /attention_backward_f32<(\d+)/,
+    (dim) => ((c) => (2 * 32 + 4 * c) * dim * 4 + (2 * 32 * (c + 4) + 4 * c) * 4)(dim === 128 ? 16 : 32),
+  ],
+];
+
+function dynamicShared(name) {
+  const [pattern, bytes] = DYNAMIC.find(([p]) => p.test(name)) ?? [];
+  if (pattern === undefined) return 0;
+  return bytes(
+    ...pattern
+      .exec(name)
+      .slice(1)
+      .map((text) => (/\d/.test(text) ? Number(text) : text === 'true')),
+  );
+}
+
+/** Share of a multiprocessor's threads that can be there at once, by NVIDIA's own calculator. */
 function occupancy(kernels) {
   const program = join(CACHE, 'occ');
   if (!existsSync(program)) {
     run('nvcc', ['-O1', join(TOOLS, 'occ.cpp'), '-o', program]);
   }
-  for (const kernel of Object.values(kernels)) {
+  for (const [name, kernel] of Object.entries(kernels)) {
+    kernel.dynamicShared = dynamicShared(name);
     if (kernel.threads === 0) continue;
     const seen = new Map();
     for (const architecture of ARCHITECTURES) {
       const { registers, shared } = kernel[architecture];
       const key = `${registers} ${shared}`;
-      if (!seen.has(key)) seen.set(key, run(program, [String(registers), String(kernel.threads), String(shared), '0']));
+      if (!seen.has(key))
+        seen.set(key, run(program, [registers, kernel.threads, shared, kernel.dynamicShared].map(String)));
       const found = new RegExp(`${architecture}: rc=0 blocks/SM=(\\d+) occupancy=(\\d+)%`).exec(seen.get(key));
       if (found !== null) kernel[architecture].occupancy = Number(found[2]);
     }
@@ -204,7 +233,7 @@ export function printed(table) {
       rows.push([
         `${basename(dirname(source))} ${name}`,
         kernel.threads,
-        of.shared,
+        of.shared + kernel.dynamicShared,
         ...ARCHITECTURES.map((a) => kernel[a].registers),
         `${of.occupancy ?? '–'} / ${kernel.sm_90.occupancy ?? '–'} %`,
         opcodes,

@@ -30,6 +30,9 @@ size_t row_bytes(const Problem& p, int64_t rows) {
   return aligned(p.batch * p.heads * rows * padded_dim(p.head_dim) * (p.precision == Precision::f32 ? 4 : 2));
 }
 
+// Bytes of one float32 a query and head.
+size_t value_bytes(const Problem& p) { return aligned(p.batch * p.heads * p.queries * 4); }
+
 // Calls `call` with the type and the padded head size.
 template <class Call>
 cudaError_t with_type(const Problem& p, Call call) {
@@ -50,10 +53,11 @@ cudaError_t split_qkv(const Problem& p, void* workspace, Split& split, cudaStrea
   split.kv = split.q + row_bytes(p, p.queries);
   split.end = split.kv + row_bytes(p, 2 * int64_t{p.steps});
   return with_type(p, [&](auto type, auto dim) {
-    const int64_t pairs = p.batch * p.heads * p.steps * (decltype(dim)::value / 2);
-    const dim3 grid(static_cast<unsigned>(ceil_div(pairs, 256)), 3);
-    split_heads<decltype(type), decltype(dim)::value><<<grid, 256, 0, stream>>>(p.qkv, p.batch, p.heads, p.steps, p.queries,
-                                                                                p.head_dim, 3, split.q, split.kv);
+    constexpr int kDim = decltype(dim)::value;
+    const dim3 grid(static_cast<unsigned>(ceil_div(p.steps, kSplitRows<kDim>)), static_cast<unsigned>(3 * p.heads),
+                    static_cast<unsigned>(std::min<int64_t>(p.batch, 65535)));
+    split_heads<decltype(type), kDim><<<grid, 256, 0, stream>>>(p.qkv, p.batch, p.heads, p.steps, p.queries, p.head_dim, split.q,
+                                                                split.kv);
     return cudaGetLastError();
   });
 }
@@ -64,7 +68,7 @@ const char* v_of(const Problem& p, const Split& split) {
 
 bool supported(const Problem& p) {
   return p.head_dim >= 1 && p.head_dim <= kMaxHeadDim && (p.queries == 1 || p.queries == p.steps) &&
-         p.precision != Precision::tf32 && (!p.patterns.per_head || p.heads <= kMaxPatternHeads);
+         p.precision != Precision::tf32 && p.heads <= 65535 / 3 && (!p.patterns.per_head || p.heads <= kMaxPatternHeads);
 }
 
 }  // namespace
@@ -72,7 +76,7 @@ bool supported(const Problem& p) {
 size_t forward_workspace_bytes(const Problem& p) { return row_bytes(p, p.queries) + row_bytes(p, 2 * int64_t{p.steps}); }
 
 size_t backward_workspace_bytes(const Problem& p) {
-  return forward_workspace_bytes(p) + row_bytes(p, p.queries) + aligned(p.batch * p.heads * p.queries * 4);
+  return forward_workspace_bytes(p) + row_bytes(p, p.queries) + 2 * value_bytes(p);
 }
 
 cudaError_t forward(const Problem& p, void* workspace, cudaStream_t stream) {
@@ -90,15 +94,17 @@ cudaError_t backward(const Problem& p, void* workspace, cudaStream_t stream) {
   Split split;
   if (const cudaError_t error = split_qkv(p, workspace, split, stream)) return error;
   char* d_o = split.end;
-  float* delta = reinterpret_cast<float*>(d_o + row_bytes(p, p.queries));
+  char* values = d_o + row_bytes(p, p.queries);
+  float* delta = reinterpret_cast<float*>(values);
+  float* offset = reinterpret_cast<float*>(values + value_bytes(p));
   const cudaError_t error = with_type(p, [&](auto type, auto dim) {
     const auto blocks = static_cast<unsigned>(ceil_div(p.batch * p.heads * p.queries, 8));
-    split_gradient<decltype(type), decltype(dim)::value><<<blocks, 256, 0, stream>>>(p.d_o, p.o, p.batch, p.heads, p.queries,
-                                                                                     p.head_dim, d_o, delta);
+    split_gradient<decltype(type), decltype(dim)::value><<<blocks, 256, 0, stream>>>(p.d_o, p.o, p.lse, p.batch, p.heads,
+                                                                                     p.queries, p.head_dim, d_o, delta, offset);
     return cudaGetLastError();
   });
   if (error != cudaSuccess) return error;
-  const BackwardOperands operands = {split.q, split.kv, v_of(p, split), d_o, p.lse, delta, p.dqkv};
+  const BackwardOperands operands = {split.q, split.kv, v_of(p, split), d_o, offset, delta, p.dqkv};
   const BackwardLaunch launch = {shape_of(p), p.batch, padded_dim(p.head_dim), operands};
   return p.precision == Precision::f32 ? launch_backward_f32(launch, stream) : launch_backward(p.precision, launch, stream);
 }

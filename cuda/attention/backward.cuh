@@ -36,50 +36,41 @@ __global__ void __launch_bounds__(kThreads, 1) attention_backward(const __grid_c
   const char* d_o = operands.d_o + line * shape.queries * kRowBytes;
   const char* k = operands.k + line * shape.steps * kRowBytes;
   const char* v = operands.v + line * shape.steps * kRowBytes;
-  const float* lse = operands.lse + line * shape.queries;
+  const float* offset = operands.offset + line * shape.queries;
   const float* delta = operands.delta + line * shape.queries;
 
   const uint32_t rows_first = shared_address(shared), rows_second = rows_first + kRowTile;
   const uint32_t buffers = rows_second + kRowTile;
   char* const tile_buffers = shared + 2 * kRowTile;
-  float* const column_values = reinterpret_cast<float*>(tile_buffers + 4 * kColumnTile);   // [buffer][lse, delta][column]
+  float* const column_values = reinterpret_cast<float*>(tile_buffers + 4 * kColumnTile);   // [buffer][offset, delta][column]
 
-  // Where a query row of this class lies, and which rows of a tile at `place` have a query.
+  const Rows rows_k = of.keys<kRowBytes>(k), rows_v = of.keys<kRowBytes>(v);
+  const Rows rows_q = of.queries<kRowBytes>(q, unasked), rows_d_o = of.queries<kRowBytes>(d_o, unasked);
   const auto query_row = [&](int place) { return static_cast<int64_t>(of.step_of(place)) - unasked; };
-  int first_column, last_column;
-  if constexpr (kKeys) {
-    first_column = of.first_seer(tile.row0);
-    last_column = of.last_seer(row_end - 1);
-    copy_rows<kTileRows, kRowBytes>(rows_first, k, of.step_of(tile.row0), of.stride, 0, row_end - tile.row0);
-    copy_rows<kTileRows, kRowBytes>(rows_second, v, of.step_of(tile.row0), of.stride, 0, row_end - tile.row0);
-  } else {
-    first_column = of.first_key(tile.row0);
-    last_column = row_end <= of.first_query ? -1 : of.last_key(row_end - 1);
-    const int unanswered = of.first_query - tile.row0;
-    copy_rows<kTileRows, kRowBytes>(rows_first, q, query_row(tile.row0), of.stride, unanswered, row_end - tile.row0);
-    copy_rows<kTileRows, kRowBytes>(rows_second, d_o, query_row(tile.row0), of.stride, unanswered, row_end - tile.row0);
-  }
+  const int first_column = kKeys ? of.first_seer(tile.row0) : of.first_key(tile.row0);
+  const int last_column = kKeys ? of.last_seer(row_end - 1) : row_end <= of.first_query ? -1 : of.last_key(row_end - 1);
   const auto copy = [&](int column_tile) {
-    const int column0 = column_tile * kColumns, low = kKeys ? of.first_query - column0 : 0, high = of.places - column0;
-    const int buffer = column_tile & 1;
+    const int column0 = column_tile * kColumns, buffer = column_tile & 1;
     const uint32_t to = buffers + buffer * 2 * kColumnTile;
-    const int64_t first = kKeys ? query_row(column0) : of.step_of(column0);
-    copy_rows<kColumns, kRowBytes>(to, kKeys ? q : k, first, of.stride, low, high);
-    copy_rows<kColumns, kRowBytes>(to + kColumnTile, kKeys ? d_o : v, first, of.stride, low, high);
+    copy_rows<kColumns, kRowBytes>(to, kKeys ? rows_q : rows_k, column0);
+    copy_rows<kColumns, kRowBytes>(to + kColumnTile, kKeys ? rows_d_o : rows_v, column0);
     if (kKeys && threadIdx.x < 2 * kColumns) {
-      const int column = threadIdx.x % kColumns;
-      const bool valid = column >= low && column < high;
-      const float* from = (threadIdx.x < kColumns ? lse : delta) + (valid ? first + int64_t{column} * of.stride : 0);
-      copy_async_4(shared_address(column_values + buffer * 2 * kColumns + threadIdx.x), from, valid);
+      const int place = max(of.first_query, min(of.places - 1, column0 + static_cast<int>(threadIdx.x) % kColumns));
+      const float* from = (threadIdx.x < kColumns ? offset : delta) + query_row(place);
+      copy_async_4(shared_address(column_values + buffer * 2 * kColumns + threadIdx.x), from, true);
     }
     commit_copies();
   };
   const int tile_first = first_column / kColumns, tile_last = last_column < first_column ? tile_first - 1 : last_column / kColumns;
-  if (tile_first <= tile_last) copy(tile_first);
+  if (tile_first <= tile_last) {
+    copy_rows<kTileRows, kRowBytes>(rows_first, kKeys ? rows_k : rows_q, tile.row0);
+    copy_rows<kTileRows, kRowBytes>(rows_second, kKeys ? rows_v : rows_d_o, tile.row0);
+    copy(tile_first);
+  }
 
-  // Which columns the two rows of this lane see, and, for queries as rows, their log-sum-exp and delta.
+  // Which columns the two rows of this lane see, and, for queries as rows, their offset and delta.
   int low[2], high[2];
-  float row_lse[2] = {}, row_delta[2] = {};
+  float row_offset[2] = {}, row_delta[2] = {};
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const int place = tile.row0 + warp_row + lane / 4 + half * 8;
@@ -87,7 +78,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_backward(const __grid_c
     low[half] = kKeys ? of.first_seer(place) : of.first_key(place);
     high[half] = !exists ? -1 : kKeys ? of.last_seer(place) : of.last_key(place);
     if (!kKeys && exists) {
-      row_lse[half] = lse[query_row(place)];
+      row_offset[half] = offset[query_row(place)];
       row_delta[half] = delta[query_row(place)];
     }
   }
@@ -128,25 +119,38 @@ __global__ void __launch_bounds__(kThreads, 1) attention_backward(const __grid_c
         T::mma(d_score[2 * j + 1], a, b[2], b[3]);
       }
     }
+    if (of.slope != 0.0f) {
+      asm volatile("");   // else the compiler does it for all, and takes the result for some
+#pragma unroll
+      for (int j = 0; j < kColumns / 8; j++) {
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+          const int distance = tile.row0 + warp_row + lane / 4 + e / 2 * 8 - (column0 + j * 8 + lane % 4 * 2 + e % 2);
+          score[j][e] = fmaf(-of.slope, static_cast<float>(abs(distance)), score[j][e]);
+        }
+      }
+    }
+    // The offset is −lse·log2(e), rounded: for large scores the sum could be above 0. A row without keys has −∞ and P = 0.
 #pragma unroll
     for (int j = 0; j < kColumns / 8; j++) {
 #pragma unroll
       for (int e = 0; e < 4; e++) {
-        const int half = e / 2, in_tile = j * 8 + lane % 4 * 2 + e % 2, column = column0 + in_tile;
-        const float of_lse = kKeys ? values[in_tile] : row_lse[half];
+        const int half = e / 2, in_tile = j * 8 + lane % 4 * 2 + e % 2;
+        const float of_offset = kKeys ? values[in_tile] : row_offset[half];
         const float of_delta = kKeys ? values[kColumns + in_tile] : row_delta[half];
-        float s = score[j][e];
-        if (of.slope != 0.0f) {
-          const int distance = tile.row0 + warp_row + lane / 4 + half * 8 - column;
-          s = fmaf(-of.slope, static_cast<float>(abs(distance)), s);
-        }
-        // lse is rounded: for large scores the difference could be above 0. A row without keys has lse = −∞ and P = 0.
-        float exponent = fmaf(s, factor, of_lse == -INFINITY ? -INFINITY : -of_lse * kLog2E);
-        exponent = exponent > 0.0f ? 0.0f : exponent;
-        float p = exp2_flushed(exponent), ds = p * (d_score[j][e] - of_delta);
-        if (partial && (column < low[half] || column > high[half])) p = ds = 0.0f;
+        const float p = exp2_flushed(at_most_0(fmaf(score[j][e], factor, of_offset)));
         score[j][e] = p;
-        d_score[j][e] = ds;
+        d_score[j][e] = p * (d_score[j][e] - of_delta);
+      }
+    }
+    if (partial) {
+#pragma unroll
+      for (int j = 0; j < kColumns / 8; j++) {
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+          const int column = column0 + j * 8 + lane % 4 * 2 + e % 2;
+          if (column < low[e / 2] || column > high[e / 2]) score[j][e] = d_score[j][e] = 0.0f;
+        }
       }
     }
     uint32_t weights[kColumns / 16][4], value_weights[kColumns / 16][4];

@@ -28,48 +28,40 @@ attention_backward_f32(const __grid_constant__ Shape shape, int tiles, BackwardO
   const char* d_o = operands.d_o + line * shape.queries * kRowBytes;
   const char* k = operands.k + line * shape.steps * kRowBytes;
   const char* v = operands.v + line * shape.steps * kRowBytes;
-  const float* lse = operands.lse + line * shape.queries;
+  const float* offset = operands.offset + line * shape.queries;
   const float* delta = operands.delta + line * shape.queries;
   char* const buffers = shared + 2 * kRowTile;
   float* const weights = reinterpret_cast<float*>(buffers + 4 * kColumnTile);
   float* const value_weights = weights + kF32Rows * kPitch;
-  float* const column_values = value_weights + kF32Rows * kPitch;   // [buffer][lse, delta][column]
+  float* const column_values = value_weights + kF32Rows * kPitch;   // [buffer][offset, delta][column]
 
-  const auto query_row = [&](int place) { return static_cast<int64_t>(of.step_of(place)) - unasked; };
   const uint32_t rows = shared_address(shared);
-  int first_column, last_column;
-  if constexpr (kKeys) {
-    first_column = of.first_seer(tile.row0);
-    last_column = of.last_seer(row_end - 1);
-    copy_rows<kF32Rows, kRowBytes>(rows, k, of.step_of(tile.row0), of.stride, 0, row_end - tile.row0);
-    copy_rows<kF32Rows, kRowBytes>(rows + kRowTile, v, of.step_of(tile.row0), of.stride, 0, row_end - tile.row0);
-  } else {
-    first_column = of.first_key(tile.row0);
-    last_column = row_end <= of.first_query ? -1 : of.last_key(row_end - 1);
-    const int unanswered = of.first_query - tile.row0;
-    copy_rows<kF32Rows, kRowBytes>(rows, q, query_row(tile.row0), of.stride, unanswered, row_end - tile.row0);
-    copy_rows<kF32Rows, kRowBytes>(rows + kRowTile, d_o, query_row(tile.row0), of.stride, unanswered, row_end - tile.row0);
-  }
+  const Rows rows_k = of.keys<kRowBytes>(k), rows_v = of.keys<kRowBytes>(v);
+  const Rows rows_q = of.queries<kRowBytes>(q, unasked), rows_d_o = of.queries<kRowBytes>(d_o, unasked);
+  const auto query_row = [&](int place) { return static_cast<int64_t>(of.step_of(place)) - unasked; };
+  const int first_column = kKeys ? of.first_seer(tile.row0) : of.first_key(tile.row0);
+  const int last_column = kKeys ? of.last_seer(row_end - 1) : row_end <= of.first_query ? -1 : of.last_key(row_end - 1);
   const auto copy = [&](int column_tile) {
-    const int column0 = column_tile * kColumns, low = kKeys ? of.first_query - column0 : 0, high = of.places - column0;
-    const int buffer = column_tile & 1;
+    const int column0 = column_tile * kColumns, buffer = column_tile & 1;
     const uint32_t to = shared_address(buffers) + buffer * 2 * kColumnTile;
-    const int64_t first = kKeys ? query_row(column0) : of.step_of(column0);
-    copy_rows<kColumns, kRowBytes>(to, kKeys ? q : k, first, of.stride, low, high);
-    copy_rows<kColumns, kRowBytes>(to + kColumnTile, kKeys ? d_o : v, first, of.stride, low, high);
+    copy_rows<kColumns, kRowBytes>(to, kKeys ? rows_q : rows_k, column0);
+    copy_rows<kColumns, kRowBytes>(to + kColumnTile, kKeys ? rows_d_o : rows_v, column0);
     if (kKeys && threadIdx.x < 2 * kColumns) {
-      const int column = threadIdx.x % kColumns;
-      const bool valid = column >= low && column < high;
-      const float* from = (threadIdx.x < kColumns ? lse : delta) + (valid ? first + int64_t{column} * of.stride : 0);
-      copy_async_4(shared_address(column_values + buffer * 2 * kColumns + threadIdx.x), from, valid);
+      const int place = max(of.first_query, min(of.places - 1, column0 + static_cast<int>(threadIdx.x) % kColumns));
+      const float* from = (threadIdx.x < kColumns ? offset : delta) + query_row(place);
+      copy_async_4(shared_address(column_values + buffer * 2 * kColumns + threadIdx.x), from, true);
     }
     commit_copies();
   };
   const int tile_first = first_column / kColumns, tile_last = last_column < first_column ? tile_first - 1 : last_column / kColumns;
-  if (tile_first <= tile_last) copy(tile_first);
+  if (tile_first <= tile_last) {
+    copy_rows<kF32Rows, kRowBytes>(rows, kKeys ? rows_k : rows_q, tile.row0);
+    copy_rows<kF32Rows, kRowBytes>(rows + kRowTile, kKeys ? rows_v : rows_d_o, tile.row0);
+    copy(tile_first);
+  }
 
   int low[2], high[2];
-  float row_lse[2] = {}, row_delta[2] = {};
+  float row_offset[2] = {}, row_delta[2] = {};
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const int place = tile.row0 + 2 * thread_y() + r;
@@ -77,7 +69,7 @@ attention_backward_f32(const __grid_constant__ Shape shape, int tiles, BackwardO
     low[r] = kKeys ? of.first_seer(place) : of.first_key(place);
     high[r] = !exists ? -1 : kKeys ? of.last_seer(place) : of.last_key(place);
     if (!kKeys && exists) {
-      row_lse[r] = lse[query_row(place)];
+      row_offset[r] = offset[query_row(place)];
       row_delta[r] = delta[query_row(place)];
     }
   }
@@ -102,16 +94,14 @@ attention_backward_f32(const __grid_constant__ Shape shape, int tiles, BackwardO
 #pragma unroll
       for (int j = 0; j < kColumns / 8; j++) {
         const int in_tile = thread_x() + 8 * j, column = column0 + in_tile;
-        const float of_lse = kKeys ? values[in_tile] : row_lse[r];
+        const float of_offset = kKeys ? values[in_tile] : row_offset[r];
         const float of_delta = kKeys ? values[kColumns + in_tile] : row_delta[r];
         float s = score[r][j];
         if (of.slope != 0.0f) {
           s = fmaf(-of.slope, static_cast<float>(abs(tile.row0 + 2 * thread_y() + r - column)), s);
         }
-        // lse is rounded: for large scores the difference could be above 0. A row without keys has lse = −∞ and P = 0.
-        float exponent = fmaf(s, factor, of_lse == -INFINITY ? -INFINITY : -of_lse * kLog2E);
-        exponent = exponent > 0.0f ? 0.0f : exponent;
-        float p = exp2_flushed(exponent), ds = p * (d_score[r][j] - of_delta);
+        // The offset is −lse·log2(e), rounded: for large scores the sum could be above 0. A row without keys has −∞ and P = 0.
+        float p = exp2_flushed(at_most_0(fmaf(s, factor, of_offset))), ds = p * (d_score[r][j] - of_delta);
         if (partial && (column < low[r] || column > high[r])) p = ds = 0.0f;
         weights[(2 * thread_y() + r) * kPitch + in_tile] = ds;
         if (kKeys) value_weights[(2 * thread_y() + r) * kPitch + in_tile] = p;

@@ -1,8 +1,9 @@
 // The forward pass on tensor cores: a block of 4 warps takes 64 queries of one head, a warp 16 of them, and walks over the keys in tiles of 64.
 //
 // Q stays in registers as fragments. K and V tiles lie in two swizzled buffers: while one is multiplied, cp.async fills the other, so that
-// one barrier a tile is enough. Scores stay in registers: the result fragments of Q·Kᵀ are, rounded, the A fragments of P·V. The running
-// maximum is kept unscaled and subtracted before the scaling by log2(e)/√head_dim, so that scores of any size are exact at the maximum.
+// one barrier a tile is enough. Scores stay in registers: the result fragments of Q·Kᵀ are, rounded, the A fragments of P·V. Probabilities are
+// 2 to the power of score·log2(e)/√head_dim − top in one fused multiply-add, top being the running maximum, scaled and rounded: that it is rounded
+// cancels, for sums, rescaling and lse go by the same number.
 #pragma once
 
 #include "cuda/attention/tensor_tile.cuh"
@@ -33,13 +34,12 @@ __global__ void __launch_bounds__(kThreads, 1) attention_forward(const __grid_co
   const uint32_t shared_q = shared_address(shared), shared_kv = shared_q + kTileRows * kRowBytes;
   const int tile_first = of.first_key(tile.row0) / kKeys, tile_last = of.last_key(row_end - 1) / kKeys;
   const auto copy = [&](int key_tile) {
-    const int key0 = key_tile * kKeys, high = of.places - key0;
     const uint32_t to = shared_kv + (key_tile & 1) * 2 * kBuffer;
-    copy_rows<kKeys, kRowBytes>(to, k, of.step_of(key0), of.stride, 0, high);
-    copy_rows<kKeys, kRowBytes>(to + kBuffer, v, of.step_of(key0), of.stride, 0, high);
+    copy_rows<kKeys, kRowBytes>(to, of.keys<kRowBytes>(k), key_tile * kKeys);
+    copy_rows<kKeys, kRowBytes>(to + kBuffer, of.keys<kRowBytes>(v), key_tile * kKeys);
     commit_copies();
   };
-  copy_rows<kTileRows, kRowBytes>(shared_q, q, of.step_of(tile.row0) - unasked, of.stride, 0, row_end - tile.row0);
+  copy_rows<kTileRows, kRowBytes>(shared_q, of.queries<kRowBytes>(q, unasked), tile.row0);
   copy(tile_first);
 
   const bool active = tile.row0 + warp_row < row_end;
@@ -83,6 +83,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_forward(const __grid_co
       }
     }
     if (of.slope != 0.0f) {
+      asm volatile("");   // else the compiler does it for all, and takes the result for some
 #pragma unroll
       for (int j = 0; j < kKeys / 8; j++) {
 #pragma unroll
@@ -111,8 +112,8 @@ __global__ void __launch_bounds__(kThreads, 1) attention_forward(const __grid_co
       for (int j = 0; j < kKeys / 8; j++) most = fmaxf(most, fmaxf(score[j][half * 2], score[j][half * 2 + 1]));
       most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
       most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-      const float subtracted = most == -INFINITY ? 0.0f : most;
-      const float shrink = exp2_flushed((top[half] - subtracted) * factor);
+      const float subtracted = most == -INFINITY ? 0.0f : __fmul_rn(most, factor);
+      const float shrink = exp2_flushed(__fmul_rn(top[half], factor) - subtracted);
       top[half] = most;
       total[half] *= shrink;
 #pragma unroll
@@ -124,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_forward(const __grid_co
       for (int j = 0; j < kKeys / 8; j++) {
 #pragma unroll
         for (int e = half * 2; e < half * 2 + 2; e++) {
-          score[j][e] = exp2_flushed((score[j][e] - subtracted) * factor);
+          score[j][e] = exp2_flushed(fmaf(score[j][e], factor, -subtracted));
           total[half] += score[j][e];
         }
       }
@@ -154,7 +155,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_forward(const __grid_co
       store_pair(row, n * 8 + lane % 4 * 2, shape.head_dim, sum[n][half * 2] * inverse, sum[n][half * 2 + 1] * inverse);
     }
     if (lse != nullptr && lane % 4 == 0) {
-      lse[line * shape.queries + query] = all == 0.0f ? -INFINITY : fmaf(top[half], shape.scale, logf(all));
+      lse[line * shape.queries + query] = all == 0.0f ? -INFINITY : fmaf(__fmul_rn(top[half], factor), kLn2, logf(all));
     }
   }
 }

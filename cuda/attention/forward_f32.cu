@@ -1,5 +1,5 @@
 // The forward pass in float32, without tensor cores: a block takes 32 queries of one head and walks over the keys in tiles of 32. The softmax
-// is that of forward.cuh; probabilities pass through shared memory, from the eight threads of a row to the same eight.
+// subtracts the unscaled maximum, so that scores of any size are exact there; probabilities pass through shared memory, from the eight threads of a row to the same eight.
 #include "cuda/attention/f32_tile.cuh"
 #include "cuda/attention/launch.h"
 
@@ -31,13 +31,12 @@ attention_forward_f32(const __grid_constant__ Shape shape, int tiles, const char
 
   const int tile_first = of.first_key(tile.row0) / kForwardKeysF32, tile_last = of.last_key(row_end - 1) / kForwardKeysF32;
   const auto copy = [&](int key_tile) {
-    const int key0 = key_tile * kForwardKeysF32, high = of.places - key0;
     const uint32_t to = shared_address(buffers) + (key_tile & 1) * 2 * kBuffer;
-    copy_rows<kForwardKeysF32, kRowBytes>(to, k, of.step_of(key0), of.stride, 0, high);
-    copy_rows<kForwardKeysF32, kRowBytes>(to + kBuffer, v, of.step_of(key0), of.stride, 0, high);
+    copy_rows<kForwardKeysF32, kRowBytes>(to, of.keys<kRowBytes>(k), key_tile * kForwardKeysF32);
+    copy_rows<kForwardKeysF32, kRowBytes>(to + kBuffer, of.keys<kRowBytes>(v), key_tile * kForwardKeysF32);
     commit_copies();
   };
-  copy_rows<kF32Rows, kRowBytes>(shared_address(shared), q, of.step_of(tile.row0) - unasked, of.stride, 0, row_end - tile.row0);
+  copy_rows<kF32Rows, kRowBytes>(shared_address(shared), of.queries<kRowBytes>(q, unasked), tile.row0);
   copy(tile_first);
 
   int low[2], high[2];

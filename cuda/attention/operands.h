@@ -5,7 +5,7 @@ namespace flashbook::cuda::attention {
 
 struct BackwardOperands {
   const char *q, *k, *v, *d_o;       // split by heads
-  const float *lse, *delta;          // (batch, heads, queries)
+  const float *offset, *delta;       // (batch, heads, queries): −lse·log2(e), −∞ where lse is; rowsum(do∘o)
   float* dqkv;
 };
 

@@ -19,6 +19,12 @@ struct Shape {
 
 constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
+// Rows of a class as they lie in memory: place p is row p · stride from `at` on, for first ≤ p ≤ last.
+struct Rows {
+  const char* at;
+  int stride, first, last;
+};
+
 // One class of one head.
 struct Class {
   int stride, remainder;
@@ -31,6 +37,13 @@ struct Class {
   __device__ __forceinline__ int step_of(int place) const { return remainder + stride * place; }
   __device__ __forceinline__ int first_key(int query) const { return max(0, query - reach); }
   __device__ __forceinline__ int last_key(int query) const { return min(places - 1, causal ? query : query + reach); }
+  // Keys of a head, one a step, and its queries, of which the first `unasked` steps have none.
+  template <int kRowBytes>
+  __device__ __forceinline__ Rows keys(const char* head) const { return {head + int64_t{remainder} * kRowBytes, stride, 0, places - 1}; }
+  template <int kRowBytes>
+  __device__ __forceinline__ Rows queries(const char* head, int unasked) const {
+    return {head + int64_t{remainder - unasked} * kRowBytes, stride, first_query, places - 1};
+  }
   __device__ __forceinline__ int first_seer(int key) const { return max(first_query, causal ? key : key - reach); }
   __device__ __forceinline__ int last_seer(int key) const { return min(places - 1, key + reach); }
 };
@@ -76,6 +89,13 @@ inline int tiles_of_all(const Shape& shape, int tile) {
     if (tiles > most) most = tiles;
   }
   return most;
+}
+
+// min(x, 0) that keeps NaN.
+__device__ __forceinline__ float at_most_0(float x) {
+  float y;
+  asm("min.NaN.f32 %0, %1, 0f00000000;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 // 2ˣ; results below 2⁻¹²⁶ are 0.

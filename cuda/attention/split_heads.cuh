@@ -2,6 +2,7 @@
 // in the precision of the products. One pass over memory, so that the tiles can come by aligned 16-byte cp.async.
 #pragma once
 
+#include "cuda/attention/rows.cuh"
 #include "cuda/device/mma.cuh"
 
 namespace flashbook::cuda::attention {
@@ -30,29 +31,48 @@ __device__ __forceinline__ float2 pair_of(const float* row, int i, int head_dim)
   return {i < head_dim ? row[i] : 0.0f, i + 1 < head_dim ? row[i + 1] : 0.0f};
 }
 
-// x (batch, steps, parts·heads·head_dim) → parts × [batch][head][row][kDim]; of the first part of three only the last `queries` rows.
-template <class T, int kDim>
-__global__ void __launch_bounds__(256) split_heads(const float* x, int64_t batch, int heads, int steps, int queries, int head_dim,
-                                                   int parts, char* q, char* kv) {
-  const int part = blockIdx.y;
-  const bool is_query = parts == 3 && part == 0;
-  const int rows = is_query ? queries : steps;
-  const int64_t pairs = batch * heads * rows * (kDim / 2);
-  const int64_t at = int64_t{blockIdx.x} * 256 + threadIdx.x;
-  if (at >= pairs) return;
-  const int i = static_cast<int>(at % (kDim / 2)) * 2;
-  const int64_t line = at / (kDim / 2);
-  const int row = static_cast<int>(line % rows) + steps - rows, head = static_cast<int>(line / rows % heads);
-  const int64_t b = line / rows / heads;
-  const float2 pair = pair_of(x + ((b * steps + row) * parts + part) * heads * head_dim + head * head_dim, i, head_dim);
-  char* to = is_query ? q : kv + (parts == 3 ? part - 1 : part) * batch * heads * steps * kDim * T::kBytes;
-  put_pair<T>(to, at, pair);
+// Elements i … i+3 of a head's row, zeros past head_dim.
+__device__ __forceinline__ float4 four_of(const float* row, int i, int head_dim, bool aligned) {
+  if (aligned) return i < head_dim ? *reinterpret_cast<const float4*>(row + i) : float4{0.0f, 0.0f, 0.0f, 0.0f};
+  return {i < head_dim ? row[i] : 0.0f, i + 1 < head_dim ? row[i + 1] : 0.0f, i + 2 < head_dim ? row[i + 2] : 0.0f,
+          i + 3 < head_dim ? row[i + 3] : 0.0f};
 }
 
-// do (batch, queries, D) → [batch][head][query][kDim], and δ = rowsum(do∘o). One warp a row.
+// Rows of all three parts that a block takes.
+template <int kDim>
+constexpr int kSplitRows = 256 / (kDim / 4) * 4;
+
+// qkv (batch, steps, 3·heads·head_dim) → 3 × [batch][head][row][kDim]; of q only the last `queries` rows. blockIdx: rows, part and head, batch.
 template <class T, int kDim>
-__global__ void __launch_bounds__(256) split_gradient(const float* d_o, const float* o, int64_t batch, int heads, int queries,
-                                                      int head_dim, char* split, float* delta) {
+__global__ void __launch_bounds__(256) split_heads(const float* qkv, int64_t batch, int heads, int steps, int queries, int head_dim,
+                                                   char* q, char* kv) {
+  constexpr int kFours = kDim / 4, kStep = 256 / kFours;
+  const int part = blockIdx.y / heads, head = blockIdx.y % heads, i = threadIdx.x % kFours * 4;
+  const int rows = part == 0 ? queries : steps, row0 = blockIdx.x * kSplitRows<kDim> + threadIdx.x / kFours;
+  const int64_t pitch = int64_t{3} * heads * head_dim;
+  const bool aligned = head_dim % 4 == 0;
+  for (int64_t b = blockIdx.z; b < batch; b += gridDim.z) {
+    const float* from = qkv + (b * steps + steps - rows + row0) * pitch + (part * heads + head) * head_dim;
+    const int64_t line = (part == 2 ? batch * heads : 0) + b * heads + head;
+    char* to = (part == 0 ? q : kv) + ((line * rows + row0) * kDim + i) * T::kBytes;
+#pragma unroll
+    for (int r = 0; r < 4; r++) {
+      if (row0 + r * kStep >= rows) break;
+      const float4 x = four_of(from + r * kStep * pitch, i, head_dim, aligned);
+      if constexpr (T::kBytes == 4) {
+        *reinterpret_cast<float4*>(to + r * kStep * kDim * 4) = x;
+      } else {
+        *reinterpret_cast<uint2*>(to + r * kStep * kDim * 2) = {T::pair(x.x, x.y), T::pair(x.z, x.w)};
+      }
+    }
+  }
+}
+
+// do (batch, queries, D) → [batch][head][query][kDim], δ = rowsum(do∘o), and −lse·log2(e). One warp a row.
+template <class T, int kDim>
+__global__ void __launch_bounds__(256) split_gradient(const float* d_o, const float* o, const float* lse, int64_t batch,
+                                                      int heads, int queries, int head_dim, char* split, float* delta,
+                                                      float* offset) {
   const int64_t line = int64_t{blockIdx.x} * 8 + threadIdx.x / 32;   // (batch, head, query)
   if (line >= batch * heads * queries) return;
   const int lane = threadIdx.x % 32;
@@ -66,7 +86,10 @@ __global__ void __launch_bounds__(256) split_gradient(const float* d_o, const fl
   }
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
-  if (lane == 0) delta[line] = sum;
+  if (lane == 0) {
+    delta[line] = sum;
+    offset[line] = lse[line] == -INFINITY ? -INFINITY : -lse[line] * kLog2E;
+  }
 }
 
 }  // namespace flashbook::cuda::attention

@@ -8,17 +8,21 @@ namespace flashbook::cuda::attention {
 
 constexpr int kThreads = 128, kTileRows = 64;
 
-// Rows low … high−1 of a tile of kRows, the others zero. Row r comes from row first + r·stride of `from`.
+// Places place0 … of a class to a tile of kRows. Where there is none, the nearest is repeated: a tile that has such places is a partial one,
+// and nothing of them is seen.
 template <int kRows, int kRowBytes>
-__device__ __forceinline__ void copy_rows(uint32_t to, const char* from, int64_t first, int stride, int low, int high) {
-  constexpr int kChunks = kRowBytes / 16;
+__device__ __forceinline__ void copy_rows(uint32_t to, const Rows& from, int place0) {
+  constexpr int kChunks = kRowBytes / 16, kStep = kThreads / kChunks;
+  const int row0 = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+  const uint32_t to0 = to + swizzled<kRowBytes>(row0, chunk);
+  const char* from0 = from.at + chunk * 16;
 #pragma unroll
-  for (int i = 0; i < (kRows * kChunks + kThreads - 1) / kThreads; i++) {
-    const int index = threadIdx.x + i * kThreads, row = index / kChunks, chunk = index % kChunks;
-    if (kRows * kChunks % kThreads != 0 && row >= kRows) break;
-    const bool valid = row >= low && row < high;
-    const int64_t source = valid ? (first + int64_t{row} * stride) * kRowBytes + chunk * 16 : 0;
-    copy_async_16(to + swizzled<kRowBytes>(row, chunk), from + source, valid);
+  for (int i = 0; i < (kRows + kStep - 1) / kStep; i++) {
+    const int row = row0 + i * kStep;
+    if (kRows % kStep != 0 && row >= kRows) break;
+    const int place = max(from.first, min(from.last, place0 + row));
+    copy_async_16(kStep % 8 == 0 ? to0 + i * kStep * kRowBytes : to + swizzled<kRowBytes>(row, chunk),
+                  from0 + int64_t{place * from.stride} * kRowBytes, true);
   }
 }
 
@@ -101,12 +105,14 @@ __device__ __forceinline__ void add_visible(float (&sum)[kDim / 8][4], const uin
 // Whether this thread's share of a tile holds NaN or infinity.
 template <class T, int kBytes>
 __device__ __forceinline__ bool holds_special(const char* tile) {
-  bool found = false;
-  for (int at = threadIdx.x * 16; at < kBytes; at += kThreads * 16) {
-    const uint4 words = *reinterpret_cast<const uint4*>(tile + at);
-    found |= T::special(words.x) || T::special(words.y) || T::special(words.z) || T::special(words.w);
+  uint32_t found = 0;
+#pragma unroll
+  for (int at = 0; at < kBytes; at += kThreads * 16) {
+    if (kBytes % (kThreads * 16) != 0 && at + threadIdx.x * 16 >= kBytes) break;
+    const uint4 words = *reinterpret_cast<const uint4*>(tile + at + threadIdx.x * 16);
+    found |= T::specials(words.x) | T::specials(words.y) | T::specials(words.z) | T::specials(words.w);
   }
-  return found;
+  return (found & 0x80008000u) != 0;
 }
 
 // Values `column` and `column` + 1 of a head's row of float32.

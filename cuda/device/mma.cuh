@@ -46,6 +46,14 @@ __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;" :: "n"(kPending) : "memory");
 }
 
+// Two neighbouring words at a multiple of 8 bytes. Written out, for the compiler takes some of these stores apart.
+__device__ __forceinline__ void store_shared_pair(uint32_t address, float first, float second) {
+  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" :: "r"(address), "f"(first), "f"(second) : "memory");
+}
+__device__ __forceinline__ void store_shared_pair(uint32_t address, int32_t first, int32_t second) {
+  asm volatile("st.shared.v2.b32 [%0], {%1, %2};" :: "r"(address), "r"(first), "r"(second) : "memory");
+}
+
 // 16-byte chunk c of row r in a tile whose rows are kRowBytes long goes to another place in the row, so that eight rows of one chunk
 // (what ldmatrix reads) and eight chunks of one row (what cp.async writes) both lie in different banks.
 template <int kRowBytes>
@@ -64,10 +72,10 @@ struct Bf16 {
   static constexpr int kBytes = 2;
 
   static __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
   // Two values, rounded to nearest even, the first in the low half.
   static __device__ __forceinline__ uint32_t pair(float low, float high) {
@@ -77,10 +85,8 @@ struct Bf16 {
   }
   static __device__ __forceinline__ float low(uint32_t word) { return __uint_as_float(word << 16); }
   static __device__ __forceinline__ float high(uint32_t word) { return __uint_as_float(word & 0xffff0000u); }
-  // Whether either value is NaN or infinite.
-  static __device__ __forceinline__ bool special(uint32_t word) {
-    return (word & 0x7f80u) == 0x7f80u || (word & 0x7f800000u) == 0x7f800000u;
-  }
+  // Bits 15 and 31 say whether the values are NaN or infinite: an exponent of ones carries over.
+  static __device__ __forceinline__ uint32_t specials(uint32_t word) { return (word & 0x7f807f80u) + 0x00800080u; }
 };
 
 struct F16 {
@@ -88,10 +94,10 @@ struct F16 {
   static constexpr int kBytes = 2;
 
   static __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
   static __device__ __forceinline__ uint32_t pair(float low, float high) {
     uint32_t word;
@@ -104,9 +110,7 @@ struct F16 {
   static __device__ __forceinline__ float high(uint32_t word) {
     return __half2float(__ushort_as_half(static_cast<unsigned short>(word >> 16)));
   }
-  static __device__ __forceinline__ bool special(uint32_t word) {
-    return (word & 0x7c00u) == 0x7c00u || (word & 0x7c000000u) == 0x7c000000u;
-  }
+  static __device__ __forceinline__ uint32_t specials(uint32_t word) { return (word & 0x7c007c00u) + 0x04000400u; }
 };
 
 struct Tf32 {
@@ -114,10 +118,10 @@ struct Tf32 {
   static constexpr int kBytes = 4;
 
   static __device__ __forceinline__ void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
   // Rounded to nearest, ties away: 10 bits of mantissa.
   static __device__ __forceinline__ uint32_t round(float x) {
@@ -132,10 +136,10 @@ struct Int8 {
   static constexpr int kBytes = 1;
 
   static __device__ __forceinline__ void mma(int32_t (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-                 "{%0, %1, %2, %3};"
-                 : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
 };
 

@@ -60,8 +60,10 @@ struct Epilogue {
     const int64_t at = row * n + column;
     float4 sum = {sums[0], sums[1], sums[2], sums[3]};
     if (bias != nullptr) sum = added(sum, *reinterpret_cast<const float4*>(bias + column));
-    if (activation == Activation::relu) sum = {relu(sum.x), relu(sum.y), relu(sum.z), relu(sum.w)};
-    if (activation == Activation::gelu) sum = {gelu(sum.x), gelu(sum.y), gelu(sum.z), gelu(sum.w)};
+    if (activation != Activation::none) {
+      if (activation == Activation::relu) sum = {relu(sum.x), relu(sum.y), relu(sum.z), relu(sum.w)};
+      if (activation == Activation::gelu) sum = {gelu(sum.x), gelu(sum.y), gelu(sum.z), gelu(sum.w)};
+    }
     if (factor != nullptr) {
       const float4 times = *reinterpret_cast<const float4*>(factor + at);
       sum = {__fmul_rn(sum.x, times.x), __fmul_rn(sum.y, times.y), __fmul_rn(sum.z, times.z), __fmul_rn(sum.w, times.w)};

@@ -22,7 +22,7 @@ size_t aligned(int64_t bytes) { return static_cast<size_t>(ceil_div(bytes, 256) 
 
 // C tile = A·Bᵀ of packed operands. gridDim.z parts of K; more than one write partial sums.
 template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 256 ? 2 : 1)
+__global__ void __launch_bounds__(Tile::kThreads, 2)
 gemm_tensor(const char* a, const char* b, int64_t m, int n, int64_t pitch, int64_t stages, Epilogue epilogue,
             float* partial) {
   const int64_t row0 = int64_t{blockIdx.x} * Tile::kRows;
@@ -31,20 +31,11 @@ gemm_tensor(const char* a, const char* b, int64_t m, int n, int64_t pitch, int64
   float sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};
   multiply_tile<T, Tile>(sum, a, pitch, row0, m, b, pitch, column0, n, pitch, first, min(stages, first + share));
   if (gridDim.z > 1) epilogue = {partial + blockIdx.z * m * n, nullptr, nullptr, Activation::none};
-  const int lane = threadIdx.x % 32;
-#pragma unroll
-  for (int i = 0; i < Tile::kRowTiles; i++) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int64_t row = row0 + Tile::warp_row() + i * 16 + half * 8 + lane / 4;
-      if (row >= m) continue;
-#pragma unroll
-      for (int j = 0; j < Tile::kColumnTiles; j++) {
-        const int column = column0 + Tile::warp_column() + j * 8 + lane % 4 * 2;
-        epilogue.store_pair(sum[i][j][half * 2], sum[i][j][half * 2 + 1], row, column, n);
-      }
-    }
-  }
+  extern __shared__ __align__(128) char shared[];
+  __syncthreads();   // nobody reads the last stage any more
+  store_results<Tile>(sum, shared, [&](int row, int column, const float* four) {
+    if (row0 + row < m) epilogue.store_four(four, row0 + row, column0 + column, n);
+  });
 }
 
 // Adds the parts of a split product in rising order.
@@ -89,7 +80,8 @@ template <class T>
 void pack(const float* x, int64_t rows, int64_t row_stride, int64_t k, int64_t k_stride, void* packed, int64_t pitch,
           cudaStream_t stream) {
   if (k_stride == 1) {
-    pack_rows<T><<<ceil_div(rows, 8), 256, 0, stream>>>(x, rows, k, static_cast<uint32_t*>(packed), pitch / 4);
+    pack_rows<T><<<static_cast<unsigned>(ceil_div(rows, 8)), 256, 0, stream>>>(
+        x, rows, static_cast<int>(k), static_cast<uint32_t*>(packed), static_cast<int>(pitch / 4));
   } else {
     const dim3 grid(static_cast<unsigned>(ceil_div(rows, 32)), static_cast<unsigned>(ceil_div(pitch / 4, 32)));
     pack_columns<T><<<grid, 256, 0, stream>>>(x, rows, k, static_cast<uint32_t*>(packed), pitch / 4);

@@ -6,42 +6,46 @@
 
 namespace flashbook::cuda::gemm {
 
-// A 4-byte word of packed values.
+// A 4-byte word of packed values, and the words of four.
 template <class T>
 struct Word {
   static constexpr int kValues = 2;
+  using OfFour = uint2;
   static __device__ __forceinline__ uint32_t of(const float (&x)[2]) { return T::pair(x[0], x[1]); }
+  static __device__ __forceinline__ uint2 of_four(float4 x) { return {T::pair(x.x, x.y), T::pair(x.z, x.w)}; }
 };
 template <>
 struct Word<Tf32> {
   static constexpr int kValues = 1;
+  using OfFour = uint4;
   static __device__ __forceinline__ uint32_t of(const float (&x)[1]) { return Tf32::round(x[0]); }
+  static __device__ __forceinline__ uint4 of_four(float4 x) {
+    return {Tf32::round(x.x), Tf32::round(x.y), Tf32::round(x.z), Tf32::round(x.w)};
+  }
 };
 
-// Rows contiguous: x is rows × k, row stride k. One warp a row, consecutive lanes consecutive words.
+// Rows contiguous: x is rows × k, row stride k. One warp a row, consecutive lanes four consecutive values.
 template <class T>
-__global__ void __launch_bounds__(256) pack_rows(const float* x, int64_t rows, int64_t k, uint32_t* packed, int64_t words) {
-  constexpr int kValues = Word<T>::kValues;
+__global__ void __launch_bounds__(256) pack_rows(const float* x, int64_t rows, int k, uint32_t* packed, int words) {
   const int64_t row = int64_t{blockIdx.x} * 8 + threadIdx.x / 32;
   if (row >= rows) return;
   const float* from = x + row * k;
-  const bool aligned = kValues == 2 && k % 2 == 0;
-  for (int64_t word = threadIdx.x % 32; word < words; word += 32) {
-    float values[kValues] = {};
-    const int64_t at = word * kValues;
+  const bool aligned = k % 4 == 0 && reinterpret_cast<uintptr_t>(x) % 16 == 0;
+  using Four = typename Word<T>::OfFour;
+  Four* to = reinterpret_cast<Four*>(packed + row * words);
+  const int fours = words * Word<T>::kValues / 4;
+  for (int i = threadIdx.x % 32; i < fours; i += 32) {
+    const int at = i * 4;
+    float4 values = {};
     if (aligned) {
-      if (at < k) {
-        const float2 pair = *reinterpret_cast<const float2*>(from + at);
-        values[0] = pair.x;
-        values[kValues - 1] = pair.y;
-      }
+      if (at < k) values = *reinterpret_cast<const float4*>(from + at);
     } else {
-#pragma unroll
-      for (int i = 0; i < kValues; i++) {
-        if (at + i < k) values[i] = from[at + i];
-      }
+      if (at < k) values.x = from[at];
+      if (at + 1 < k) values.y = from[at + 1];
+      if (at + 2 < k) values.z = from[at + 2];
+      if (at + 3 < k) values.w = from[at + 3];
     }
-    packed[row * words + word] = Word<T>::of(values);
+    to[i] = Word<T>::of_four(values);
   }
 }
 

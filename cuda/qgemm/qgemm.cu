@@ -51,38 +51,33 @@ __global__ void __launch_bounds__(256) pad_rows(const int8_t* w, int64_t rows, i
 
 // acc · (s · wscale), then the epilogue, for the tile of a block. scale_of(row of the tile) is s.
 template <class Tile, class Scale>
-__device__ __forceinline__ void store_tile(const int32_t (&sum)[Tile::kRowTiles][Tile::kColumnTiles][4], int64_t row0,
+__device__ __forceinline__ void store_tile(const int32_t (&sum)[Tile::kRowTiles][Tile::kColumnTiles][4], char* shared, int64_t row0,
                                            int64_t m, int column0, int n, const float* w_scale, const Epilogue& epilogue,
                                            Scale scale_of) {
-  const int lane = threadIdx.x % 32;
+  store_results<Tile>(sum, shared, [&](int row, int column, const int32_t* four) {
+    if (row0 + row >= m) return;
+    const float scale = scale_of(row);
+    float values[4];
 #pragma unroll
-  for (int i = 0; i < Tile::kRowTiles; i++) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int row = Tile::warp_row() + i * 16 + half * 8 + lane / 4;
-      if (row0 + row >= m) continue;
-      const float scale = scale_of(row);
-#pragma unroll
-      for (int j = 0; j < Tile::kColumnTiles; j++) {
-        const int column = column0 + Tile::warp_column() + j * 8 + lane % 4 * 2;
-        const float first = column < n ? w_scale[column] : 0.0f, second = column + 1 < n ? w_scale[column + 1] : 0.0f;
-        epilogue.store_pair(__fmul_rn(__int2float_rn(sum[i][j][half * 2]), __fmul_rn(scale, first)),
-                            __fmul_rn(__int2float_rn(sum[i][j][half * 2 + 1]), __fmul_rn(scale, second)), row0 + row,
-                            column, n);
-      }
+    for (int i = 0; i < 4; i++) {
+      const float of_column = column0 + column + i < n ? w_scale[column0 + column + i] : 0.0f;
+      values[i] = __fmul_rn(__int2float_rn(four[i]), __fmul_rn(scale, of_column));
     }
-  }
+    epilogue.store_four(values, row0 + row, column0 + column, n);
+  });
 }
 
 template <class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kThreads == 256 ? 2 : 1)
+__global__ void __launch_bounds__(Tile::kThreads, 2)
 qgemm_tensor(const char* q, int64_t q_pitch, const float* scale, const char* w, int64_t w_pitch, int64_t bytes, int64_t m,
              int n, const float* w_scale, Epilogue epilogue) {
   const int64_t row0 = int64_t{blockIdx.x} * Tile::kRows;
   const int column0 = static_cast<int>(blockIdx.y) * Tile::kColumns;
   int32_t sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};
   multiply_tile<Int8, Tile>(sum, q, q_pitch, row0, m, w, w_pitch, column0, n, bytes, 0, (bytes + 63) / 64);
-  store_tile<Tile>(sum, row0, m, column0, n, w_scale, epilogue, [&](int row) { return scale[row0 + row]; });
+  extern __shared__ __align__(128) char shared[];
+  __syncthreads();   // nobody reads the last stage any more
+  store_tile<Tile>(sum, shared, row0, m, column0, n, w_scale, epilogue, [&](int row) { return scale[row0 + row]; });
 }
 
 // Fused: 64 rows of x, quantised, lie in shared memory stage by stage (64 rows × 64 bytes each, swizzled); the column tiles y, y + gridDim.y, …
@@ -98,17 +93,24 @@ qgemm_fused(const float* x, int64_t m, int k, const char* w, int64_t w_pitch, in
   const int stages = (k + 63) / 64, tiles = (n + Tile::kColumns - 1) / Tile::kColumns;
   const int mine = (tiles - static_cast<int>(blockIdx.y) + static_cast<int>(gridDim.y) - 1) / static_cast<int>(gridDim.y);
   const int64_t row0 = int64_t{blockIdx.x} * Tile::kRows;
+  char* const results = shared + stages * kStageOfA + Tile::kStages * kStageOfB;
   const uint32_t a = shared_address(shared), b = a + stages * kStageOfA;
   const auto column_of = [&](int tile) { return static_cast<int>(blockIdx.y + tile * gridDim.y) * Tile::kColumns; };
-  const auto copy = [&](int step) {
-    if (step < mine * stages) {
-      copy_stage<Tile::kColumns, Tile::kThreads>(b + step % Tile::kStages * kStageOfB, w, w_pitch, column_of(step / stages), n,
-                                                 step % stages * 64, k);
+  using Copy = StageCopy<Tile::kColumns, Tile::kThreads>;
+  Copy copy_w(w, w_pitch, column_of(0), n, 0, k);
+  int ahead = mine * stages, copied_stages = 0, copied_tiles = 0;
+  const auto copy = [&](uint32_t to) {
+    if (ahead-- > 0) {
+      copy_w.next(to);
+      if (++copied_stages == stages) {
+        copied_stages = 0;
+        copy_w = Copy(w, w_pitch, column_of(++copied_tiles), n, 0, k);
+      }
     }
-    commit_copies();
+    commit_copies();   // an empty group past the end, so that the count below stays right
   };
 #pragma unroll
-  for (int s = 0; s < Tile::kStages - 1; s++) copy(s);
+  for (int s = 0; s < Tile::kStages - 1; s++) copy(b + s * kStageOfB);
 
   // Half a warp a row, so that neighbouring rows of a stage fill all banks.
   const int lane = threadIdx.x % 16;
@@ -128,22 +130,19 @@ qgemm_fused(const float* x, int64_t m, int k, const char* w, int64_t w_pitch, in
     }
   }
 
-  int32_t sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};
-  for (int step = 0; step < mine * stages; step++) {
-    wait_copies<Tile::kStages - 2>();
-    __syncthreads();   // the stage (and at first the rows of x) is there for all, and all have left the buffer filled next
-    copy(step + Tile::kStages - 1);
-    multiply_stage<Int8, Tile>(sum, a + step % stages * kStageOfA, b + step % Tile::kStages * kStageOfB);
-    if (step % stages != stages - 1) continue;
-    store_tile<Tile>(sum, row0, m, column_of(step / stages), n, w_scale, epilogue, [&](int row) { return scale[row]; });
-#pragma unroll
-    for (int i = 0; i < Tile::kRowTiles; i++) {
-#pragma unroll
-      for (int j = 0; j < Tile::kColumnTiles; j++) {
-#pragma unroll
-        for (int e = 0; e < 4; e++) sum[i][j][e] = 0;
-      }
+  const FragmentPlaces<Tile> places;
+  uint32_t from = b, left = b + (Tile::kStages - 1) * kStageOfB;
+  for (int tile = 0; tile < mine; tile++) {
+    int32_t sum[Tile::kRowTiles][Tile::kColumnTiles][4] = {};
+    for (int stage = 0; stage < stages; stage++) {
+      wait_copies<Tile::kStages - 2>();
+      __syncthreads();   // the stage (and at first the rows of x) is there for all, and all have left the buffer filled next
+      copy(left);
+      multiply_stage<Int8, Tile>(sum, places, a + stage * kStageOfA, from);
+      left = from;
+      from = from == b + (Tile::kStages - 1) * kStageOfB ? b : from + kStageOfB;
     }
+    store_tile<Tile>(sum, results, row0, m, column_of(tile), n, w_scale, epilogue, [&](int row) { return scale[row]; });
   }
 }
 
@@ -167,7 +166,7 @@ cudaError_t launch_fused(const Problem& p, const char* w, int64_t w_pitch, const
   using Tile = FusedTile;
   const int64_t rows = ceil_div(p.m, Tile::kRows), tiles = ceil_div(p.n, Tile::kColumns);
   const int64_t columns = std::min(tiles, std::max<int64_t>(1, kManyBlocks / rows));
-  const int bytes = static_cast<int>(padded(p.k)) * Tile::kRows + Tile::kStages * Tile::kColumns * 64;
+  const int bytes = static_cast<int>(padded(p.k)) * Tile::kRows + Tile::kStages * Tile::kColumns * 64 + Tile::kResultBytes;
   if (const cudaError_t error = cudaFuncSetAttribute(qgemm_fused, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) {
     return error;
   }

@@ -26,15 +26,17 @@ __device__ __forceinline__ RowScale row_scale(int top) {
   return {__fdiv_rn(amax, 127.0f), inverse};
 }
 
-// A row with inverse 0 may hold NaN, so that is asked for first.
+// A row with inverse 0 may hold NaN, so that is asked for first. Within the row of `inverse` nothing is left to clamp: |x| ≤ amax, and
+// 127/amax and the product are each at most 2⁻²⁴ too large, so that 127 is the largest integer they round to.
 __device__ __forceinline__ int quantised(float x, float inverse) {
-  if (inverse == 0.0f) return 0;
-  return max(-127, min(127, __float2int_rn(__fmul_rn(x, inverse))));
+  return inverse == 0.0f ? 0 : __float2int_rn(__fmul_rn(x, inverse));
 }
 
 __device__ __forceinline__ uint32_t quantised_word(float4 x, float inverse) {
-  const auto byte = [inverse](float value) { return static_cast<uint32_t>(quantised(value, inverse)) & 0xffu; };
-  return byte(x.x) | byte(x.y) << 8 | byte(x.z) << 16 | byte(x.w) << 24;
+  if (inverse == 0.0f) return 0;
+  const auto integer = [inverse](float value) { return static_cast<uint32_t>(__float2int_rn(__fmul_rn(value, inverse))); };
+  // Low bytes of two, twice, then the low halves of these.
+  return __byte_perm(__byte_perm(integer(x.x), integer(x.y), 0x0040), __byte_perm(integer(x.z), integer(x.w), 0x0040), 0x5410);
 }
 
 // Values at … at+3 of a row of k, zeros past its end; `aligned`: k is a multiple of 4.

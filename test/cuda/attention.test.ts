@@ -1,9 +1,10 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { normals } from '../kernels/matrix.js';
 import { sameBits } from '../kernels/one-step.js';
-import { describeCuda, KernelScript, launches, traffic } from './driver.js';
+import { KernelScript, launches, traffic } from './driver.js';
 import { ROUND } from './rounding.js';
+import { unavailable } from './simulator.js';
 
 type Precision = 'f32' | 'bf16' | 'f16';
 interface Case {
@@ -179,7 +180,7 @@ const cases: Case[] = [
   { batch: 1, steps: 10, heads: 2, dim: 16, windows: [2 ** 31 - 1, 10], strides: [2 ** 31 - 1, 10] },
 ];
 
-describeCuda('CUDA attention', () => {
+describe.skipIf(unavailable !== undefined)('CUDA attention', () => {
   it.each([
     ['f32', 1],
     ['bf16', 1],

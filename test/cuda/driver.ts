@@ -2,33 +2,22 @@
  * Runs kernels through their launchers without an engine, in the simulator: every precision and shape, and what the plan has no
  * attribute for. `driver/` is a program that reads the launches from a script.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe } from 'vitest';
 import type { TypedArray } from '../../src/native/index.js';
-import { type Report, ROOT, TOOLS, unavailable } from './simulator.js';
+import { buildSimulator, locked, type Report, ROOT, SIMULATOR } from './simulator.js';
 
 const build = path.join(ROOT, 'build/cuda-driver');
 
-/** describe, or describe.skip with the reason in the title. */
-export const describeCuda = (title: string, body: () => void): void => {
-  if (unavailable === undefined) describe(title, body);
-  else describe.skip(`${title} (${unavailable})`, body);
-};
-
 let built = false;
-/** Builds simulator and driver; other test files wait for the one that builds. */
+/** Builds simulator and driver, or finds that they are up to date. */
 export function buildDriver(): void {
   if (built) return;
-  mkdirSync(path.join(build, 'ptxsim'), { recursive: true });
-  const make = (folder: string, makefile: string) =>
-    execFileSync('flock', [path.join(build, 'lock'), 'make', '-s', '-j2', '-C', folder, '-f', makefile], {
-      stdio: 'pipe',
-    });
-  make(path.join(build, 'ptxsim'), path.join(TOOLS, 'ptxsim/Makefile'));
-  make(build, path.join(ROOT, 'test/cuda/driver/Makefile'));
+  mkdirSync(build, { recursive: true });
+  buildSimulator();
+  locked('make', ['-s', '-j2', '-C', build, '-f', path.join(ROOT, 'test/cuda/driver/Makefile')]);
   built = true;
 }
 
@@ -77,7 +66,7 @@ export class KernelScript {
         encoding: 'utf8',
         env: {
           ...process.env,
-          LD_LIBRARY_PATH: path.join(build, 'ptxsim'),
+          LD_LIBRARY_PATH: SIMULATOR,
           PTXSIM_REPORT: reportFile,
           PTXSIM_SEED: String(seed),
         },

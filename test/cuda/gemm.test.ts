@@ -1,10 +1,11 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { runtimeInfo } from '../../src/native/index.js';
 import { type Activation, activate, dotBound, normals, product, ROUNDOFF } from '../kernels/matrix.js';
 import { runStep, sameBits } from '../kernels/one-step.js';
-import { describeCuda, KernelScript, launches, traffic } from './driver.js';
+import { KernelScript, launches, traffic } from './driver.js';
 import { type Precision, ROUND } from './rounding.js';
+import { unavailable } from './simulator.js';
 
 interface Case {
   m: number;
@@ -107,7 +108,7 @@ const epilogues: Partial<Case>[] = [
   { factor: true, residual: true, packed: true },
 ];
 
-describeCuda('CUDA gemm', () => {
+describe.skipIf(unavailable !== undefined)('CUDA gemm', () => {
   it.each(precisions)(
     'is the definition in %s: ragged sizes, every order of the operands, every epilogue',
     (precision) => {

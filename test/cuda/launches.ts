@@ -1,21 +1,44 @@
-/** The launches that bench/cuda.mjs tells the cost of and dynamic.test.ts holds to bounds: the shapes of a small transformer. */
-import type { Launch } from './dynamic.child.js';
+/**
+ * The launches that bench/cuda.mjs tells the cost of and dynamic.test.ts holds to bounds: steps of a small transformer through the plan
+ * engine, and the products of the tensor cores, in every precision, through their launchers.
+ */
+import type { Launch, Work } from './dynamic.child.js';
 
-export interface BoundLaunch extends Launch {
+interface Bounds {
   name: string;
   /** The peak that its arithmetic is held against. */
-  unit?: 'f32' | 'bf16' | 'int8';
+  unit?: 'f32' | 'tf32' | 'bf16' | 'int8';
   /** Global sectors against the ideal, and shared-memory wavefronts against the ideal, at most. */
   sectors: number;
   wavefronts: number;
+}
+
+export interface StepLaunch extends Bounds, Launch {
   /** Warp instructions a thousand useful flops, at most. */
   perKiloFlop: number;
 }
 
+/** A command of driver/, all buffers of float32 but those of `int8`. */
+export interface ProductLaunch extends Bounds {
+  command: 'gemm' | 'qgemm' | 'attention' | 'attention_grad';
+  sizes: Record<string, number | string>;
+  reads: Record<string, number>;
+  writes: Record<string, number>;
+  int8?: string[];
+  work: Work;
+  /** Warp instructions a useful mma, at most. */
+  perProduct: number;
+}
+
+export type BoundLaunch = StepLaunch | ProductLaunch;
+
+/** Flops of one mma.sync: 16 × 8 × 32 bytes of K. */
+export const FLOPS_OF_PRODUCT = { f32: Number.NaN, tf32: 2048, bf16: 4096, int8: 8192 };
+
 const RNG = 'u32:4';
 const plain = { sectors: 1.1, wavefronts: 1 };
 
-export const LAUNCHES: BoundLaunch[] = [
+const STEPS: StepLaunch[] = [
   {
     name: 'add 64×100×128',
     kernel: 'add',
@@ -80,3 +103,72 @@ export const LAUNCHES: BoundLaunch[] = [
     perKiloFlop: 75,
   },
 ];
+
+function gemm(precision: 'bf16' | 'f16' | 'tf32', m: number, n: number, k: number, perProduct: number): ProductLaunch {
+  return {
+    name: `gemm ${precision} ${m}×${n}×${k}`,
+    command: 'gemm',
+    unit: precision === 'tf32' ? 'tf32' : 'bf16',
+    sizes: { m, n, k, transB: 1, precision, activation: 'none' },
+    reads: { a: m * k, b: n * k, bias: n },
+    writes: { c: m * n },
+    work: { flops: 2 * m * n * k, bytes: 4 * (m * k + n * k + n + m * n) },
+    ...plain,
+    perProduct,
+  };
+}
+
+function qgemm(m: number, n: number, k: number, perProduct: number): ProductLaunch {
+  return {
+    name: `gemm int8 ${m}×${n}×${k}`,
+    command: 'qgemm',
+    unit: 'int8',
+    sizes: { m, n, k, activation: 'none' },
+    reads: { x: m * k, w: n * k, wscale: n, bias: n },
+    int8: ['w'],
+    writes: { y: m * n },
+    work: { flops: 2 * m * n * k, bytes: 4 * m * k + n * k + 8 * n + 4 * m * n },
+    ...plain,
+    perProduct,
+  };
+}
+
+function attention(grad: boolean, steps: number, heads: number, dim: number, perProduct: number): ProductLaunch {
+  const [rows, elements] = [heads * steps, steps * heads * dim];
+  return {
+    name: `attention${grad ? '_grad' : ''} bf16 ${steps} steps, ${heads} × ${dim}`,
+    command: grad ? 'attention_grad' : 'attention',
+    unit: 'bf16',
+    sizes: { batch: 1, heads, steps, queries: steps, dim, causal: 0, precision: 'bf16' },
+    reads: { qkv: 3 * elements, ...(grad && { o: elements, lse: rows, do: elements }) },
+    writes: grad ? { dqkv: 3 * elements } : { o: elements, lse: rows },
+    work: {
+      flops: (grad ? 10 : 4) * heads * steps * steps * dim,
+      bytes: 4 * ((grad ? 8 : 4) * elements + rows),
+    },
+    ...plain,
+    perProduct,
+  };
+}
+
+/**
+ * The bounds follow from what a warp does by construction, counted in PTX instructions. A stage of the large tile is 64 mma, 16 ldmatrix,
+ * 8 copies and a hundred for addresses, buffers and the loop: 3 a product; of the small tile, which loads as much for 16 products, 6. Packing
+ * and epilogue cost as much again at K = 512, in tf32, whose products are half as deep, less. A tile of 64 keys in attention's forward
+ * pass is 64 mma, 32 ldmatrix, 8 copies and 5½ instructions for each of 32 scores: 7 a product; the backward pass computes scores and their
+ * gradients twice, 7 products for 5 useful ones.
+ */
+const PRODUCTS: ProductLaunch[] = [
+  gemm('bf16', 1024, 1024, 512, 6),
+  gemm('f16', 1024, 1024, 512, 6),
+  gemm('tf32', 1024, 1024, 256, 6),
+  gemm('bf16', 256, 256, 512, 12),
+  qgemm(1024, 2048, 1088, 6),
+  qgemm(256, 512, 512, 30),
+  attention(false, 512, 2, 64, 10),
+  attention(false, 512, 2, 32, 16),
+  attention(true, 512, 2, 64, 16),
+  attention(true, 512, 2, 32, 24),
+];
+
+export const LAUNCHES: BoundLaunch[] = [...STEPS, ...PRODUCTS];

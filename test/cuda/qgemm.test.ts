@@ -1,8 +1,9 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { type Activation, normals } from '../kernels/matrix.js';
 import { runStep, sameBits } from '../kernels/one-step.js';
-import { describeCuda, KernelScript, launches, traffic } from './driver.js';
+import { KernelScript, launches, traffic } from './driver.js';
+import { unavailable } from './simulator.js';
 
 interface Case {
   m: number;
@@ -83,7 +84,7 @@ const epilogues: Partial<Case>[] = [
   { bias: true, activation: 'relu', residual: true, packed: true },
 ];
 
-describeCuda('CUDA qgemm', () => {
+describe.skipIf(unavailable !== undefined)('CUDA qgemm', () => {
   it('gives the bits of the CPU: ragged sizes, every epilogue, fused and in two kernels', () => {
     for (const seed of [1, 2, 3]) {
       const script = new KernelScript();

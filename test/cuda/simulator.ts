@@ -7,7 +7,7 @@
  */
 import { deepStrictEqual } from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where ptxsim and cuda-static lie. */
 export const TOOLS = process.env.FLASHBOOK_TOOLS ?? join(ROOT, '..', 'shared', 'tools');
-const SIMULATOR = join(ROOT, 'build', 'ptxsim');
+export const SIMULATOR = join(ROOT, 'build', 'ptxsim');
 export const ADDON = join(ROOT, 'build', 'cuda-ptx', 'Release', 'flashbook_cuda.node');
 
 /** Why nothing here can run; undefined when all is there. Said once on stderr. */
@@ -32,34 +32,23 @@ function missing(): string | undefined {
   return reason;
 }
 
-/** Builds the simulator and the addon, or finds that they are up to date. Test files that come together wait for each other. */
+/** Builds the simulator and the addon, or finds that they are up to date. */
 export function build(): void {
-  const lock = join(ROOT, 'build', 'cuda-build.lock');
-  mkdirSync(join(ROOT, 'build'), { recursive: true });
-  for (const start = Date.now(); ; ) {
-    try {
-      mkdirSync(lock);
-      break;
-    } catch {
-      const age = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
-      if (age > 15 * 60_000) rmSync(lock, { recursive: true, force: true }); // left behind by a process that was stopped
-      if (Date.now() - start > 20 * 60_000) throw new Error(`another build holds ${lock}`);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
-    }
-  }
-  try {
-    mkdirSync(SIMULATOR, { recursive: true });
-    command('make', ['-C', SIMULATOR, '-f', join(TOOLS, 'ptxsim', 'Makefile'), '-j2']);
-    command(process.execPath, [join(ROOT, 'scripts', 'build-cuda.mjs'), '--flavour', 'ptx']);
-  } finally {
-    rmSync(lock, { recursive: true, force: true });
-  }
+  buildSimulator();
+  locked(process.execPath, [join(ROOT, 'scripts', 'build-cuda.mjs'), '--flavour', 'ptx']);
 }
 
-function command(file: string, args: string[]): void {
-  const { status, stdout, stderr } = spawnSync(file, args, { cwd: ROOT, encoding: 'utf8' });
+export function buildSimulator(): void {
+  mkdirSync(SIMULATOR, { recursive: true });
+  locked('make', ['-C', SIMULATOR, '-f', join(TOOLS, 'ptxsim', 'Makefile'), '-j2']);
+}
+
+/** Runs a command that builds. Test files that come together wait for each other, and not for one that was killed: the lock is the kernel's. */
+export function locked(file: string, args: string[]): void {
+  const lock = join(ROOT, 'build', 'cuda-build.lock');
+  const { status, stdout, stderr } = spawnSync('flock', [lock, file, ...args], { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0)
-    throw new Error(`${file} ${args.join(' ')} failed:\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`);
+    throw new Error(`flock ${file} ${args.join(' ')} failed:\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`);
 }
 
 /** What the simulator saw; ../shared/tools/README.md has the meaning. */
