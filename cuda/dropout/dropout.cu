@@ -32,6 +32,14 @@ struct Add {
   }
 };
 
+// Whether element e is kept, by drawing its block.
+__device__ __forceinline__ bool kept(int64_t e, const Draw& draw) {
+  const uint4 words = philox_block(static_cast<uint64_t>(e) / 8, draw.stream, draw.rng[2], draw.rng[0], draw.rng[1]);
+  const int word = static_cast<int>(e % 8) / 2;
+  const uint32_t pair = word == 0 ? words.x : word == 1 ? words.y : word == 2 ? words.z : words.w;
+  return (e % 2 == 0 ? pair & 0xffffu : pair >> 16) >= draw.threshold;
+}
+
 template <class F, bool two>
 __global__ void __launch_bounds__(kThreads) map_drawn(const float* a, const float* b, float* y, int64_t n, bool quads, Draw draw, F f) {
   const int lane = threadIdx.x % 32;
@@ -60,10 +68,24 @@ __global__ void __launch_bounds__(kThreads) map_drawn(const float* a, const floa
   }
   // The tail, one by one, each drawing its block itself.
   for (int64_t e = whole + static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; e < n; e += warps * 32) {
-    const uint4 words = philox_block(static_cast<uint64_t>(e) / 8, draw.stream, step, key0, key1);
-    const int word = static_cast<int>(e % 8) / 2;
-    const uint32_t pair = word == 0 ? words.x : word == 1 ? words.y : word == 2 ? words.z : words.w;
-    y[e] = f(a[e], two ? b[e] : 0.0f, (e % 2 == 0 ? pair & 0xffffu : pair >> 16) >= draw.threshold);
+    y[e] = f(a[e], two ? b[e] : 0.0f, kept(e, draw));
+  }
+}
+
+// blockIdx.y goes over the samples, each of `size` elements.
+__global__ void __launch_bounds__(kThreads) scale_samples(const float* x, float* y, int64_t samples, int64_t size, bool quads, Draw draw) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kThreads, first = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  for (int64_t sample = blockIdx.y; sample < samples; sample += gridDim.y) {
+    const Plain f = {draw.scale};
+    const bool is_kept = kept(sample, draw);
+    const float* from = x + sample * size;
+    float* to = y + sample * size;
+    const int64_t whole = quads ? size / 4 : 0;
+    for (int64_t q = first; q < whole; q += stride) {
+      const float4 v = reinterpret_cast<const float4*>(from)[q];
+      reinterpret_cast<float4*>(to)[q] = make_float4(f(v.x, 0, is_kept), f(v.y, 0, is_kept), f(v.z, 0, is_kept), f(v.w, 0, is_kept));
+    }
+    for (int64_t i = 4 * whole + first; i < size; i += stride) to[i] = f(from[i], 0, is_kept);
   }
 }
 
@@ -90,6 +112,14 @@ cudaError_t gelu_grad(const float* dy, const float* x, float* dx, int64_t n, con
 }
 cudaError_t add(const float* x, const float* residual, float* y, int64_t n, const Draw& draw, cudaStream_t stream) {
   return launch<true>(x, residual, y, n, draw, stream, Add{draw.scale});
+}
+
+cudaError_t path(const float* x, float* y, int64_t samples, int64_t size, const Draw& draw, cudaStream_t stream) {
+  if (samples == 0 || size == 0) return cudaSuccess;
+  const bool quads = aligned_for_quads(x, y) && size % 4 == 0;
+  const dim3 grid(blocks_for(size, 4 * kThreads), static_cast<unsigned>(std::min<int64_t>(samples, 65535)));
+  scale_samples<<<grid, kThreads, 0, stream>>>(x, y, samples, size, quads, draw);
+  return cudaPeekAtLastError();
 }
 
 }  // namespace flashbook::cuda::dropout

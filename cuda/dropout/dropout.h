@@ -25,5 +25,7 @@ cudaError_t gelu(const float* x, float* y, int64_t n, const Draw& draw, cudaStre
 cudaError_t gelu_slope(const float* x, float* slope, int64_t n, const Draw& draw, cudaStream_t stream);
 cudaError_t gelu_grad(const float* dy, const float* x, float* dx, int64_t n, const Draw& draw, cudaStream_t stream);
 cudaError_t add(const float* x, const float* residual, float* y, int64_t n, const Draw& draw, cudaStream_t stream);
+// Sample b of `size` elements times what dropout makes of element b of a vector of ones; y may be x.
+cudaError_t path(const float* x, float* y, int64_t samples, int64_t size, const Draw& draw, cudaStream_t stream);
 
 }  // namespace flashbook::cuda::dropout

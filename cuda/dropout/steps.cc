@@ -1,4 +1,5 @@
-// Steps dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add {p, stream}, operands as in native/engine/steps/dropout.cc.
+// Steps dropout, gelu_dropout, gelu_dropout_with_slope, gelu_dropout_grad, dropout_add, drop_path {p, stream}, operands as in
+// native/engine/steps/dropout.cc.
 #include "cuda/dropout/dropout.h"
 
 #include "cuda/engine/steps.h"
@@ -69,5 +70,17 @@ std::unique_ptr<Step> bind_gelu_dropout_with_slope(BindContext& context) {
 
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext& context) { return bind_binary(context, gelu_grad, "dy", "x", "dx"); }
 std::unique_ptr<Step> bind_dropout_add(BindContext& context) { return bind_binary(context, add, "x", "residual", "y"); }
+
+std::unique_ptr<Step> bind_drop_path(BindContext& context) {
+  expect_counts(context, 2, 2, 1);
+  const Operand& x = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "x");
+  const Operand& rng = expect(context.input(1), DType::u32, {4}, "rng");
+  float* to = expect_same_shape(context.output(0), x, "y").as<float>();
+  const Draw draw = draw_of(context, rng);
+  const float* from = x.as<float>();
+  const int64_t samples = x.shape[0], n = x.elements(), size = samples == 0 ? 0 : n / samples;
+  return cuda::step({.flops = static_cast<double>(n), .bytes = 8.0 * static_cast<double>(n)},
+                    [=](RunContext&) { return path(from, to, samples, size, draw, cuda::stream()); });
+}
 
 }  // namespace flashbook

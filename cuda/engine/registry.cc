@@ -34,4 +34,6 @@ std::vector<std::string> step_names() {
   return names;
 }
 
+const char* no_such_step() { return "there is no such kernel on CUDA, use device 'cpu'"; }
+
 }  // namespace flashbook

@@ -38,13 +38,24 @@ gemm_tensor(const char* a, const char* b, int64_t m, int n, int64_t pitch, int64
   });
 }
 
-// Adds the parts of a split product in rising order.
-__global__ void __launch_bounds__(256) combine(const float* partial, int64_t parts, int64_t m, int n, Epilogue epilogue) {
-  const int64_t at = int64_t{blockIdx.x} * 256 + threadIdx.x;
-  if (at >= m * n) return;
-  float sum = partial[at];
-  for (int64_t part = 1; part < parts; part++) sum = __fadd_rn(sum, partial[part * m * n + at]);
-  epilogue.c[at] = epilogue.value(sum, at / n, static_cast<int>(at % n), n);
+// Adds the parts of a split product in rising order, four columns a thread.
+__global__ void __launch_bounds__(256) combine(const float* partial, int parts, int64_t m, int n, Epilogue epilogue) {
+  const unsigned fours = (n + 3) / 4, index = blockIdx.x * 256 + threadIdx.x, row = index / fours, column = index % fours * 4;
+  if (row >= m) return;
+  const int64_t stride = m * n;
+  const float* from = partial + int64_t{row} * n + column;
+  float sums[4];
+  if (n % 4 == 0) {
+    float4 sum = *reinterpret_cast<const float4*>(from);
+    for (int part = 1; part < parts; part++) sum = Epilogue::added(sum, *reinterpret_cast<const float4*>(from += stride));
+    sums[0] = sum.x, sums[1] = sum.y, sums[2] = sum.z, sums[3] = sum.w;
+  } else {
+    for (unsigned i = 0; i < 4 && column + i < n; i++) {
+      sums[i] = from[i];
+      for (int part = 1; part < parts; part++) sums[i] = __fadd_rn(sums[i], from[part * stride + i]);
+    }
+  }
+  epilogue.store_four(sums, row, static_cast<int>(column), n);
 }
 
 // An empty sum: K = 0.
@@ -72,7 +83,9 @@ int64_t parts_of(const Problem& p) {
   }
   const int64_t stages = pitch_of(p) / 64;
   const int64_t count = large(p) ? tiles<LargeTile>(p.m, p.n) : tiles<SmallTile>(p.m, p.n);
-  const int64_t wanted = std::min({kManyTiles / count, stages / 8, most});
+  // Parts are written and read, 8 bytes an element: no more of that than the operands are.
+  const int64_t worth = (p.m + p.n) * pitch_of(p) / (8 * p.m * p.n);
+  const int64_t wanted = std::min({kManyTiles / count, stages / 8, worth, most});
   return wanted <= 1 ? 1 : ceil_div(stages, ceil_div(stages, wanted));   // none of them empty
 }
 
@@ -181,7 +194,8 @@ cudaError_t run(const Problem& p, void* workspace, cudaStream_t stream) {
     case Precision::tf32: error = run_tensor<Tf32>(p, free, parts, epilogue, partial, stream); break;
   }
   if (error != cudaSuccess || parts == 1) return error;
-  combine<<<everywhere, 256, 0, stream>>>(partial, parts, p.m, n, epilogue);
+  const auto blocks = static_cast<unsigned>(ceil_div(p.m * ceil_div(p.n, 4), 256));
+  combine<<<blocks, 256, 0, stream>>>(partial, static_cast<int>(parts), p.m, n, epilogue);
   return cudaGetLastError();
 }
 

@@ -57,12 +57,11 @@ __device__ __forceinline__ void store_tile(const int32_t (&sum)[Tile::kRowTiles]
   store_results<Tile>(sum, shared, [&](int row, int column, const int32_t* four) {
     if (row0 + row >= m) return;
     const float scale = scale_of(row);
-    float values[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const float of_column = column0 + column + i < n ? w_scale[column0 + column + i] : 0.0f;
-      values[i] = __fmul_rn(__int2float_rn(four[i]), __fmul_rn(scale, of_column));
-    }
+    const float4 w = four_of_row(w_scale, column0 + column, n, n % 4 == 0);
+    const float values[4] = {__fmul_rn(__int2float_rn(four[0]), __fmul_rn(scale, w.x)),
+                             __fmul_rn(__int2float_rn(four[1]), __fmul_rn(scale, w.y)),
+                             __fmul_rn(__int2float_rn(four[2]), __fmul_rn(scale, w.z)),
+                             __fmul_rn(__int2float_rn(four[3]), __fmul_rn(scale, w.w))};
     epilogue.store_four(values, row0 + row, column0 + column, n);
   });
 }

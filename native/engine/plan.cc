@@ -19,7 +19,7 @@ std::string tensor_label(size_t index, const std::string& name) {
 StepFactory factory_of(const std::string& kernel) {
   if (StepFactory factory = find_step(kernel)) return factory;
   const std::string guess = nearest(kernel, step_names());
-  throw BindError("there is no such kernel" + (guess.empty() ? "" : "; did you mean '" + guess + "'?"));
+  throw BindError(no_such_step() + (guess.empty() ? "" : "; did you mean '" + guess + "'?"));
 }
 
 // A kernel may work in place, but an output that covers a part of another operand would be overwritten while it is read.

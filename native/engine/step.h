@@ -90,5 +90,7 @@ using StepFactory = std::unique_ptr<Step> (*)(BindContext&);
 // The registry is an explicit list in native/engine/steps/registry.cc: one line a kernel name.
 StepFactory find_step(const std::string& kernel);
 std::vector<std::string> step_names();
+// What is said of a kernel that find_step does not know, before a guess at what was meant.
+const char* no_such_step();
 
 }  // namespace flashbook

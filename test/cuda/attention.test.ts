@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { normals } from '../kernels/matrix.js';
 import { sameBits } from '../kernels/one-step.js';
-import { KernelScript, launches, traffic } from './driver.js';
+import { buildDriver, KernelScript, launches, traffic } from './driver.js';
 import { ROUND } from './rounding.js';
 import { unavailable } from './simulator.js';
 
@@ -181,6 +181,8 @@ const cases: Case[] = [
 ];
 
 describe.skipIf(unavailable !== undefined)('CUDA attention', () => {
+  beforeAll(buildDriver, 900_000);
+
   it.each([
     ['f32', 1],
     ['bf16', 1],

@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { runtimeInfo } from '../../src/native/index.js';
 import { type Activation, activate, dotBound, normals, product, ROUNDOFF } from '../kernels/matrix.js';
 import { runStep, sameBits } from '../kernels/one-step.js';
-import { KernelScript, launches, traffic } from './driver.js';
+import { buildDriver, KernelScript, launches, traffic } from './driver.js';
 import { type Precision, ROUND } from './rounding.js';
 import { unavailable } from './simulator.js';
 
@@ -109,6 +109,8 @@ const epilogues: Partial<Case>[] = [
 ];
 
 describe.skipIf(unavailable !== undefined)('CUDA gemm', () => {
+  beforeAll(buildDriver, 900_000);
+
   it.each(precisions)(
     'is the definition in %s: ragged sizes, every order of the operands, every epilogue',
     (precision) => {

@@ -34,5 +34,6 @@ describe.skipIf(unavailable !== undefined)('kernels of CUDA', () => {
     expect(result.disagreements).toEqual([]);
     expect(result.refused).toBeGreaterThan(1000);
     expect(result.bound).toBeGreaterThan(50);
+    expect(result.absent).toBe("step 0 (conv2d): there is no such kernel on CUDA, use device 'cpu'");
   });
 });

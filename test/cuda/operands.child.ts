@@ -12,12 +12,14 @@ export interface OperandsAnswer {
   refused: number;
   /** What the one says and the other does not. */
   disagreements: string[];
+  /** What is said of a plan with a kernel that CUDA does not have. */
+  absent: string;
 }
 
 const onCpu = cpu();
 const onCuda = cuda();
 const steps = new Set(cudaSteps());
-const result: OperandsAnswer = { bound: 0, refused: 0, disagreements: [] };
+const result: OperandsAnswer = { bound: 0, refused: 0, disagreements: [], absent: '' };
 const seen = new Map<string, number>();
 
 function bind(device: Device, spec: PlanSpec): string {
@@ -99,6 +101,7 @@ for (const row of CASES) {
   const spec = compilePlan(caseGraph(row).graph, { passes: [] });
   for (let i = 0; i < spec.steps.length; i++) {
     const { kernel } = spec.steps[i];
+    if (kernel === 'conv2d') result.absent = bind(onCuda, alone(spec, i));
     const times = seen.get(kernel) ?? 0;
     if (!steps.has(kernel) || times >= 4) continue;
     seen.set(kernel, times + 1);

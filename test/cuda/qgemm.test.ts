@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { type Activation, normals } from '../kernels/matrix.js';
 import { runStep, sameBits } from '../kernels/one-step.js';
-import { KernelScript, launches, traffic } from './driver.js';
+import { buildDriver, KernelScript, launches, traffic } from './driver.js';
 import { unavailable } from './simulator.js';
 
 interface Case {
@@ -85,6 +85,8 @@ const epilogues: Partial<Case>[] = [
 ];
 
 describe.skipIf(unavailable !== undefined)('CUDA qgemm', () => {
+  beforeAll(buildDriver, 900_000);
+
   it('gives the bits of the CPU: ragged sizes, every epilogue, fused and in two kernels', () => {
     for (const seed of [1, 2, 3]) {
       const script = new KernelScript();

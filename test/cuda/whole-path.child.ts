@@ -1,4 +1,4 @@
-/** Trains the same small price predictor on the processor and on CUDA, packs it, and predicts with both: float32, bf16 and INT8. */
+/** Trains the same small price predictor on the processor and on CUDA, in float32 or bf16, packs it, and predicts with both: float32, bf16 and INT8. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,9 +22,10 @@ export interface WholePathAnswer {
   repeats: boolean;
 }
 
-const { steps } = argument<{ steps: number }>();
+const { steps, precision } = argument<{ steps: number; precision: 'f32' | 'bf16' }>();
 const options = { heads: 2, dModel: 16, feedForward: 24 };
-const run = (device: 'cpu' | 'cuda') => train(smallModel(options), shortRun({ steps, evaluateEvery: steps, device }));
+const run = (device: 'cpu' | 'cuda') =>
+  train(smallModel(options), shortRun({ steps, evaluateEvery: steps, device, precision }));
 
 const onCpu = await run('cpu');
 const onCuda = await run('cuda');
@@ -47,8 +48,8 @@ const logits: WholePathAnswer['logits'] = {};
 try {
   const { x } = learnableWindows(40, 9);
   const scaler = StandardScaler.fit(x, COLUMNS, { start: 0, end: x.length / COLUMNS });
-  for (const precision of ['f32', 'int8'] as const) {
-    const path = join(folder, `${precision}.fbk`);
+  for (const packed of precision === 'f32' ? (['f32', 'int8'] as const) : (['bf16'] as const)) {
+    const path = join(folder, `${packed}.fbk`);
     await writeArtefact(path, {
       model: smallModel(options),
       parameters: onCuda.parameters,
@@ -60,8 +61,8 @@ try {
       classes: ['down', 'flat', 'up'],
       golden: x.slice(0, 2 * STEPS * COLUMNS),
       card: { name: 'cuda', createdAt: '2026-01-01T00:00:00Z', dataSource: 'drawn', seed: 1, metrics: {} },
-      precision,
-      ...(precision === 'int8' && { quantise: { minimumInputs: 8 } }),
+      precision: packed,
+      ...(packed === 'int8' && { quantise: { minimumInputs: 8 } }),
     });
     const windows = x.slice(0, 11 * STEPS * COLUMNS);
     const here = await loadPredictor(path, { backend: 'native', device: 'cpu' });
@@ -73,7 +74,7 @@ try {
       found.difference = Math.max(found.difference, Math.abs(expected.logits[i] - actual.logits[i]));
       found.largest = Math.max(found.largest, Math.abs(expected.logits[i]));
     }
-    logits[precision] = found;
+    logits[packed] = found;
     await here.dispose();
     await there.dispose();
   }

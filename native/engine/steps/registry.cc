@@ -249,4 +249,6 @@ std::vector<std::string> step_names() {
   return names;
 }
 
+const char* no_such_step() { return "there is no such kernel"; }
+
 }  // namespace flashbook
