@@ -8,11 +8,11 @@
 #include "engine/steps/operands.h"
 #include "engine/steps/split.h"
 #include "kernels/qgemm/qgemm.h"
+#include "runtime/cpu_features.h"
 
 namespace flashbook {
 namespace {
 
-constexpr int64_t kPanelsInL2 = int64_t{512} << 10;   // bytes of w that a block reads again for each tile of rows
 constexpr double kQuantiseCost = 0.4;                 // cycles an element of x
 constexpr double kFinishCost = 0.3, kGeluCost = 1.2;  // cycles an element of y
 
@@ -64,7 +64,7 @@ class QLinear final : public Step {
     }
     const double speed = kernels_->products_per_cycle;
     const double finish = problem_.activation == gemm::Activation::gelu ? kGeluCost : kFinishCost;
-    const int64_t widest = std::max(kernels_->tile_columns, kPanelsInL2 / std::max<int64_t>(k, 1));
+    const int64_t widest = std::max(kernels_->tile_columns, l2_bytes() / 2 / std::max<int64_t>(k, 1));   // read again for each tile of rows
     grid_ = choose_grid(problem_.m, n, kernels_->tile_rows, kernels_->tile_columns, widest, context.pool().threads(),
                         [&](double rows, double columns) {
                           const double inner = static_cast<double>(k);

@@ -1,6 +1,7 @@
 // The register tile of gemm_blocks.h: MR rows × NV vectors of C as a sum of outer products over one chunk of k.
 #pragma once
 
+#include "kernels/gemm/fetch_ahead.h"
 #include "kernels/gemm/gemm_epilogue.h"
 
 namespace flashbook {
@@ -49,59 +50,13 @@ FB_INLINE void outer_product(VecF (&acc)[MR][NV], const float* b, const At& at) 
   }
 }
 
-// Memory that will be needed soon, as one or two matrices, fetched half a kilobyte at a time all along the sums: a burst of misses
-// would hold up the loads behind it. Runs on over several tiles.
-struct Needed {
-  const float* row = nullptr;
-  int64_t stride = 0, columns = 0, rows = 0;
-};
-struct Ahead {
-  static constexpr int kFloats = 128;
-  Needed now, then;
-  int64_t column = 0;
-
-  void start(const Needed& first, const Needed& second) {
-    now = first;
-    then = second;
-    column = 0;
-    if (now.columns <= 0) now.rows = 0;
-    if (then.columns <= 0) then.rows = 0;
-  }
-  // HINT 3: into L1, 2: into L2.
-  template <int HINT> FB_INLINE void fetch() {
-    if (now.rows <= 0) return;
-    const float* const p = now.row + column;
-#pragma GCC unroll 8
-    for (int i = 0; i < kFloats; i += 16) __builtin_prefetch(p + i, 0, HINT);
-    column += kFloats;
-    if (column < now.columns) return;
-    column = 0;
-    now.row += now.stride;
-    if (--now.rows == 0) {
-      now = then;
-      then.rows = 0;
-    }
-  }
-};
-
-// A number that is known when a lambda is compiled.
-template <int N> struct Count { static constexpr int value = N; };
-
 // The sums over kc of k. sum(n) adds the next n products; every sixteen, lines of C are fetched, and what lies ahead.
 template <int MR, int HINT, class Sum>
 FB_INLINE void sum_and_fetch(int64_t kc, const TileOut& out, Ahead& ahead, const Sum& sum) {
-  const float* c = out.c;
-  int c_rows = MR;
+  ResultAhead<kTileColumns> result = {out.c, out.n, MR};
   for (int64_t left = kc; left >= 16; left -= 16) {
-    if (c_rows > 0) {
-      __builtin_prefetch(c, 1, 3);
-      __builtin_prefetch(c + kTileColumns - 1, 1, 3);
-      __builtin_prefetch(c + out.n, 1, 3);
-      __builtin_prefetch(c + out.n + kTileColumns - 1, 1, 3);
-      c += 2 * out.n;
-      c_rows -= 2;
-    }
-    ahead.fetch<HINT>();
+    result.fetch();
+    ahead.fetch<HINT, 128>();
 #pragma GCC unroll 1
     for (int u = 0; u < 4; u++) sum(Count<4>{});
   }

@@ -24,37 +24,50 @@ struct TileOut {
   Activation activation;
 };
 
-template <int NV, bool FULL, Activation ACT>
-FB_INLINE void finish_rows(const VecI* acc, int rows, const TileOut& out) {
+// What a tile's columns have in common.
+template <int NV, bool FULL>
+struct TileColumns {
   Mask masks[NV];
   VecF scales[NV], bias[NV];
-#pragma GCC unroll 2
-  for (int v = 0; v < NV; v++) {
-    const int left = out.columns - v * W;
-    masks[v] = first(left >= W ? W : left > 0 ? left : 0);
-    scales[v] = FULL ? load(out.w_scale + v * W) : maskload(out.w_scale + v * W, masks[v]);
-    bias[v] = out.bias == nullptr ? zero() : FULL ? load(out.bias + v * W) : maskload(out.bias + v * W, masks[v]);
-  }
-  for (int i = 0; i < rows; i++) {
-    const VecF s = set1(out.row_scales[i]);
+
+  FB_INLINE explicit TileColumns(const TileOut& out) {
 #pragma GCC unroll 2
     for (int v = 0; v < NV; v++) {
-      VecF y = to_float(acc[i * NV + v]) * (s * scales[v]);
-      if (out.bias != nullptr) y = y + bias[v];
-      if constexpr (ACT == Activation::relu) y = relu(y);
-      if constexpr (ACT == Activation::gelu) y = gelu(y);
-      const int64_t at = i * out.n + v * W;
-      if (out.residual != nullptr) y = y + (FULL ? load(out.residual + at) : maskload(out.residual + at, masks[v]));
-      if constexpr (FULL) {
-        store(out.y + at, y);
-      } else {
-        maskstore(out.y + at, y, masks[v]);
-      }
+      const int left = out.columns - v * W;
+      masks[v] = first(left >= W ? W : left > 0 ? left : 0);
+      scales[v] = read(out.w_scale, v);
+      bias[v] = out.bias == nullptr ? zero() : read(out.bias, v);
+    }
+  }
+  FB_INLINE VecF read(const float* p, int v) const { return FULL ? load(p + v * W) : maskload(p + v * W, masks[v]); }
+};
+
+template <int NV, bool FULL, Activation ACT>
+FB_INLINE void finish_row(const VecI* acc, int row, const TileColumns<NV, FULL>& columns, const TileOut& out) {
+  const VecF s = set1(out.row_scales[row]);
+#pragma GCC unroll 2
+  for (int v = 0; v < NV; v++) {
+    VecF y = to_float(acc[v]) * (s * columns.scales[v]);
+    if (out.bias != nullptr) y = y + columns.bias[v];
+    if constexpr (ACT == Activation::relu) y = relu(y);
+    if constexpr (ACT == Activation::gelu) y = gelu(y);
+    const int64_t at = row * out.n;
+    if (out.residual != nullptr) y = y + columns.read(out.residual + at, v);
+    if constexpr (FULL) {
+      store(out.y + at + v * W, y);
+    } else {
+      maskstore(out.y + at + v * W, y, columns.masks[v]);
     }
   }
 }
 
-// The epilogue works from memory: it needs registers of its own.
+template <int NV, bool FULL, Activation ACT>
+FB_INLINE void finish_rows(const VecI* acc, int rows, const TileOut& out) {
+  const TileColumns<NV, FULL> columns(out);
+  for (int i = 0; i < rows; i++) finish_row<NV, FULL, ACT>(acc + i * NV, i, columns, out);
+}
+
+// Most epilogues work from memory: they need registers of their own.
 template <int NV, bool FULL>
 __attribute__((noinline)) void finish(const VecI* acc, int rows, const TileOut& out) {
   switch (out.activation) {
