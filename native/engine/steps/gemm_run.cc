@@ -15,6 +15,7 @@ constexpr int64_t kMaxSharedBytes = int64_t{16} << 20;   // B packed ahead may t
 constexpr int64_t kLongSum = 2048;                       // of k: more of B is better packed piece by piece, just before it is read
 constexpr int64_t kWorthSplitting = 65536;               // elements of B that are worth packing by several threads
 constexpr double kCopyCost = 0.4;                        // cycles to copy an element into a panel
+constexpr double kReadCost = 0.3;                        // cycles to read an element beyond L2
 constexpr double kSumCost = 1.0;                         // cycles to read and write a sum beyond L2
 
 constexpr int64_t kFewResults = int64_t{1} << 19;        // so that their partial sums are worth their memory
@@ -58,12 +59,12 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
   const int threads = context.pool().threads();
   const int threads_a_part = std::max(1, threads / static_cast<int>(parts_));
   grid_ = choose_grid(problem.m, problem.n, *kernels_, threads_a_part, [&](double m, double n) {
-    const double copied_a = (problem.a_col == 1 ? 0.25 : 1.0) * m * k;
-    const double copied_b = packing_ == Packing::in_block ? n * k : 0.0;
+    const double a_cost = (problem.a_col == 1 ? kReadCost : kCopyCost) * m * k;
+    const double b_cost = (packing_ == Packing::in_block ? kCopyCost : kReadCost) * n * k;
     // Sums that do not stay in L2 come and go once for each part of k whose share of B does.
     const double depth = problem.a_col == 1 ? std::max(256.0, cache / 2 / (4 * n)) : 256.0;
     const double passes = 16 * m * n > cache ? std::ceil(k / depth) : 1.0;
-    return m * n * k / speed + kCopyCost * (copied_a + copied_b) + kSumCost * m * n * passes;
+    return m * n * k / speed + a_cost + b_cost + kSumCost * m * n * passes;
   });
   slots_ = parts_ > 1 ? static_cast<int>(std::min<int64_t>({threads, 64, grid_.blocks() * parts_})) : grid_.slots;
   for (int64_t part = 0; part < parts_; part++) {

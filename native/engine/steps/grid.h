@@ -41,12 +41,17 @@ Grid choose_grid(int64_t m, int64_t n, int64_t tile_rows, int64_t tile_columns, 
     for (int64_t rows = 1; rows <= std::min(row_tiles, 16 * limit); rows++) {
       const int64_t high = ceil_div(row_tiles, rows);
       if (ceil_div(row_tiles, high) != rows) continue;
-      const double block = kBlockCost + cost(static_cast<double>(std::min(m, high * tile_rows)),
-                                             static_cast<double>(std::min(n, wide * tile_columns)));
+      // The blocks at the lower and right edges are what is left.
+      const int64_t block_m = std::min(m, high * tile_rows), last_m = m - (rows - 1) * high * tile_rows;
+      const int64_t block_n = std::min(n, wide * tile_columns), last_n = n - (columns - 1) * wide * tile_columns;
+      const auto one = [&](int64_t a, int64_t b) { return kBlockCost + cost(static_cast<double>(a), static_cast<double>(b)); };
+      const double full_rows = static_cast<double>(rows - 1), full_columns = static_cast<double>(columns - 1);
+      const double all = full_rows * (full_columns * one(block_m, block_n) + one(block_m, last_n)) +
+                         full_columns * one(last_m, block_n) + one(last_m, last_n);
       const int64_t workers = std::min(limit, rows * columns);
       // A quarter of a block more: threads do not start together, and other processes take their share.
       const double rounds = static_cast<double>(ceil_div(rows * columns, workers)) + (workers > 1 ? 0.25 : 0.0);
-      const double time = block * rounds + kThreadCost * static_cast<double>(workers - 1);
+      const double time = all / static_cast<double>(rows * columns) * rounds + kThreadCost * static_cast<double>(workers - 1);
       if (best_time < 0 || time < best_time) {
         best_time = time;
         best = {m, n, rows, columns, high * tile_rows, wide * tile_columns, static_cast<int>(workers)};
