@@ -35,7 +35,8 @@ class NativeState final : public Napi::ObjectWrap<NativeState> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativeState",
                        {InstanceMethod("set", &NativeState::set), InstanceMethod("get", &NativeState::get),
-                        InstanceMethod("bytes", &NativeState::bytes), InstanceMethod("dispose", &NativeState::dispose)});
+                        InstanceMethod("bytes", &NativeState::bytes), InstanceMethod("releasePacked", &NativeState::release_packed),
+                        InstanceMethod("dispose", &NativeState::dispose)});
   }
 
   explicit NativeState(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -79,6 +80,11 @@ class NativeState final : public Napi::ObjectWrap<NativeState> {
 
   Napi::Value bytes(const Napi::CallbackInfo& call) {
     return Napi::Number::New(call.Env(), static_cast<double>(state(call.Env())->bytes()));
+  }
+
+  void release_packed(const Napi::CallbackInfo& call) {
+    const int64_t freed = state(call.Env())->release_packed();
+    Napi::MemoryManagement::AdjustExternalMemory(call.Env(), -freed);
   }
 
   void dispose(const Napi::CallbackInfo& call) { release(call.Env()); }

@@ -51,6 +51,7 @@ void* StepBinder::packed(const Operand& operand, const std::string& layout, size
   if (frozen_state_ == nullptr || !operand.is_state) {
     throw BindError("only a state buffer of a frozen plan can be packed once");
   }
+  packed_.push_back(operand.data);
   packings_->push_back(frozen_state_->packed(operand, layout, bytes, fill));
   return packings_->back()->memory.data();
 }

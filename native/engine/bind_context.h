@@ -32,6 +32,8 @@ class StepBinder final : public BindContext {
   void workspace(size_t bytes) override { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
   size_t workspace_bytes() const { return workspace_bytes_; }
+  // Whether the step packed the operand whose memory this is.
+  bool has_packed(const void* data) const { return std::find(packed_.begin(), packed_.end(), data) != packed_.end(); }
 
  private:
   const Operand& operand(const char* kind, const std::vector<int64_t>& indices, size_t i) const;
@@ -45,6 +47,7 @@ class StepBinder final : public BindContext {
   State* const frozen_state_;
   std::vector<std::shared_ptr<Packing>>* const packings_;
   size_t workspace_bytes_ = 0;
+  std::vector<const void*> packed_;
 };
 
 }  // namespace flashbook

@@ -58,6 +58,7 @@ Plan::Plan(PlanSpec spec, std::shared_ptr<State> state, Isa isa, bool frozen, Th
 }
 
 Plan::~Plan() {
+  for (State::Buffer* buffer : plain_buffers_) buffer->plain_readers--;
   for (State::Buffer* buffer : frozen_buffers_) buffer->frozen_readers--;
   for (State::Buffer* buffer : written_buffers_) buffer->writers--;
 }
@@ -91,6 +92,7 @@ void Plan::bind_tensors(const PlanSpec& spec) {
                         " at offset 0, as in the state, for " + label + " but received " + dtype_name(tensor.dtype) + " " +
                         shape_text(tensor.shape) + " at offset " + std::to_string(tensor.offset));
       }
+      expect_held(*buffer);
       operand.data = buffer->memory.data();
     } else {
       if (tensor.offset < 0 || tensor.offset % 64 != 0 || tensor.offset > spec.arena_bytes - bytes) {
@@ -170,6 +172,12 @@ void Plan::claim_state(const PlanSpec& spec, bool frozen) {
 
 void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
   size_t workspace_bytes = 0;
+  std::set<State::Buffer*> plain;   // read as they are
+  const auto reads_plainly = [&](int64_t index) {
+    const Operand& operand = tensors_[static_cast<size_t>(index)];
+    if (operand.is_state) plain.insert(state_->find(operand.name));
+  };
+  for (int64_t output : spec.outputs) reads_plainly(output);
   for (size_t i = 0; i < spec.steps.size(); i++) {
     const StepSpec& step = spec.steps[i];
     try {
@@ -178,6 +186,9 @@ void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
       StepBinder binder(step, tensors_, isa_, pool_, frozen ? state_.get() : nullptr, &packings_);
       steps_.push_back(factory(binder));
       workspace_bytes = std::max(workspace_bytes, binder.workspace_bytes());
+      for (int64_t input : step.inputs) {
+        if (input >= 0 && !binder.has_packed(tensors_[static_cast<size_t>(input)].data)) reads_plainly(input);
+      }
     } catch (const BindError& error) {
       throw BindError("step " + std::to_string(i) + " (" + step.kernel + "): " + error.what());
     }
@@ -197,6 +208,8 @@ void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
   if (workspace_.data() == nullptr) {
     throw BindError("no memory for " + std::to_string(workspace_bytes) + " bytes of workspace" + memory_left());
   }
+  plain_buffers_.assign(plain.begin(), plain.end());
+  for (State::Buffer* buffer : plain_buffers_) buffer->plain_readers++;
 }
 
 bool Plan::run() {

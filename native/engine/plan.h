@@ -71,7 +71,7 @@ class Plan {
   double operations_ = 0;   // of all steps
   Execution execution_;
   std::vector<std::shared_ptr<Packing>> packings_;
-  std::vector<State::Buffer*> frozen_buffers_, written_buffers_;
+  std::vector<State::Buffer*> frozen_buffers_, written_buffers_, plain_buffers_;
   std::mutex guard_;
   std::atomic<bool> cancelled_{false}, profiling_{false};
 };

@@ -33,16 +33,36 @@ std::string State::nearest_name(const std::string& name) const {
   return nearest(name, names);
 }
 
+void expect_held(const State::Buffer& buffer) {
+  if (!buffer.released) return;
+  throw BindError("state '" + buffer.spec.name + "' was released when its plans had packed it; make a new state");
+}
+
+int64_t State::release_packed() {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  int64_t freed = 0;
+  for (Buffer& buffer : buffers_) {
+    if (buffer.released || buffer.frozen_readers == 0 || buffer.writers > 0 || buffer.plain_readers > 0) continue;
+    buffer.memory = AlignedMemory();
+    buffer.released = true;
+    freed += buffer.bytes;
+  }
+  bytes_ -= freed;
+  return freed;
+}
+
 void State::set(Buffer& buffer, const void* data) {
   if (buffer.frozen_readers > 0) {
     throw BindError("state '" + buffer.spec.name + "' cannot change: " + std::to_string(buffer.frozen_readers) +
                     " frozen plan(s) hold packed copies of it; dispose them first");
   }
+  expect_held(buffer);
   std::unique_lock<std::shared_mutex> lock(guard_);
   copy_in(buffer.memory.data(), data, static_cast<size_t>(buffer.bytes));
 }
 
 void State::get(const Buffer& buffer, void* data) {
+  expect_held(buffer);
   std::shared_lock<std::shared_mutex> lock(guard_);
   copy_out(data, buffer.memory.data(), static_cast<size_t>(buffer.bytes));
 }

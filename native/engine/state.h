@@ -28,6 +28,8 @@ class State {
     // Plans that packed or may have packed this buffer, and plans that write it: never both.
     int frozen_readers = 0;
     int writers = 0;
+    int plain_readers = 0;   // plans that read the buffer itself, not only a packing of it
+    bool released = false;   // the memory is gone
   };
 
   explicit State(std::vector<StateSpec> specs);
@@ -37,9 +39,14 @@ class State {
   std::string nearest_name(const std::string& name) const;
   int64_t bytes() const { return bytes_; }
 
-  // Copies into and out of a buffer; `bytes` must be the buffer's. Throws BindError while a frozen plan relies on it.
+  // Copies into and out of a buffer; `bytes` must be the buffer's. Throws BindError while a frozen plan relies on it, and where it was
+  // released.
   void set(Buffer& buffer, const void* data);
   void get(const Buffer& buffer, void* data);
+
+  // Frees the buffers of which living plans read nothing but packings. They cannot be set, read or used by new plans any more. Returns
+  // the bytes that are free now.
+  int64_t release_packed();
 
   std::shared_ptr<Packing> packed(const Operand& operand, const std::string& layout, size_t bytes,
                                   const std::function<void(void*)>& fill);
@@ -54,6 +61,9 @@ class State {
   std::shared_mutex guard_;
   int64_t bytes_ = 0;
 };
+
+// Throws BindError where the buffer was released.
+void expect_held(const State::Buffer& buffer);
 
 // The candidate nearest to `name` by edit distance; empty when none is near.
 std::string nearest(const std::string& name, const std::vector<std::string>& candidates);

@@ -62,7 +62,8 @@ class BindContext {
   // True in a plan whose state never changes (prediction): weights may be packed once, at bind time.
   virtual bool frozen() const = 0;
   // Memory shared by all frozen plans of one State: the packing of `operand` in layout `layout` (a name that includes
-  // the tile sizes). `fill` runs once, for the first plan that asks. 64-byte aligned. Only for frozen plans.
+  // the tile sizes). `fill` runs once, for the first plan that asks. 64-byte aligned. Only for frozen plans. A step that has packed an
+  // operand reads it in `fill` alone: the plain copy may be gone when it runs (State::release_packed).
   virtual void* packed(const Operand& operand, const std::string& layout, size_t bytes,
                        const std::function<void(void*)>& fill) = 0;
   // Asks for scratch memory, 64-byte aligned, shared by all steps of the plan (its content does not outlive a step).

@@ -51,6 +51,7 @@ export interface NativeState {
   set(name: string, data: TypedArray): void;
   get(name: string, out: TypedArray): void;
   bytes(): number;
+  releasePacked(): void;
   dispose(): void;
 }
 

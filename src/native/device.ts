@@ -50,6 +50,11 @@ export interface State {
   /** Copies the buffer out, into `out` or a new array. */
   get(name: string, out?: TypedArray): TypedArray;
   readonly bytes: number;
+  /**
+   * Frees the buffers of which living frozen plans read nothing but packed copies; `bytes` falls by theirs. Those buffers cannot be
+   * set, read or used by new plans any more.
+   */
+  releasePacked(): void;
   /** Plans that use the state keep its memory until they are disposed. */
   dispose(): void;
   [Symbol.dispose](): void;
@@ -159,15 +164,15 @@ const elementsOf = (shape: readonly number[]): number => shape.reduce((product, 
 class AddonState implements State {
   readonly device: AddonDevice;
   readonly specs: readonly StateSpec[];
-  readonly bytes: number;
   readonly native: NativeState;
+  #bytes: number;
   readonly #elements = new Map<string, { dtype: DType; elements: number }>();
 
   constructor(device: AddonDevice, specs: StateSpec[]) {
     const { NativeState } = device.addon;
     this.device = device;
     this.native = native(() => new NativeState(specs));
-    this.bytes = this.native.bytes();
+    this.#bytes = this.native.bytes();
     this.specs = structuredClone(specs);
     for (const { name, dtype, shape } of this.specs) this.#elements.set(name, { dtype, elements: elementsOf(shape) });
   }
@@ -184,6 +189,15 @@ class AddonState implements State {
     checkArray('state', name, target, dtype, elements);
     native(() => this.native.get(name, target));
     return target;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  releasePacked(): void {
+    native(() => this.native.releasePacked());
+    this.#bytes = this.native.bytes();
   }
 
   dispose(): void {

@@ -60,6 +60,7 @@ export class NativePredictor implements Predictor {
         this.#checkPlan(batch, spec);
         this.#plans.set(batch, device.createPlan(spec, this.#state, planOptions));
       }
+      this.#state.releasePacked();
     } catch (error) {
       this.#free();
       throw error;
@@ -115,7 +116,7 @@ export class NativePredictor implements Predictor {
     this.#free();
   }
 
-  /** Bytes held by the weights and by all plans. */
+  /** Bytes held by the weights that no plan has packed, and by all plans. */
   memory(): { weightBytes: number; arenaBytes: number; workspaceBytes: number; packedBytes: number } {
     const sum = { weightBytes: this.#state.bytes, arenaBytes: 0, workspaceBytes: 0, packedBytes: 0 };
     for (const plan of this.#plans.values()) {

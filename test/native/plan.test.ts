@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FlashbookError } from '../../src/core/errors.js';
-import { cpu, runtimeInfo, setThreads } from '../../src/native/index.js';
-import { readStatePlan, scalePlan, writeStatePlan } from './plans.js';
+import { cpu, type Plan, runtimeInfo, setThreads } from '../../src/native/index.js';
+import { linearPlan, readStatePlan, scalePlan, writeStatePlan } from './plans.js';
 
 const device = cpu();
 const noState = device.createState([]);
@@ -157,5 +157,35 @@ describe('state', () => {
     writer.dispose();
     device.createPlan(readStatePlan(3), state, { frozen: true }).dispose();
     state.set('w', new Float32Array(3)); // a plan that could not be made holds nothing
+  });
+
+  it('gives up what its plans have packed, and nothing else', () => {
+    const layer = linearPlan(5, 33, 40);
+    const state = device.createState(
+      [spec('w', 33 * 40), spec('other', 7)].map((s, i) => (i ? s : { ...s, shape: [33, 40] })),
+    );
+    const w = Float32Array.from({ length: 33 * 40 }, (_, i) => Math.sin(i));
+    const x = Float32Array.from({ length: 5 * 40 }, (_, i) => Math.cos(i));
+    state.set('w', w);
+    const run = (plan: Plan) => {
+      plan.runSync([x]);
+      return plan.output(0);
+    };
+    const plain = device.createPlan(layer, state);
+    const wanted = run(plain);
+    const frozen = device.createPlan(layer, state, { frozen: true });
+    state.releasePacked(); // the first plan reads it as it is
+    expect(state.get('w')).toEqual(w);
+    plain.dispose();
+    const packs = frozen.memory().packedBytes > 0; // plain kernels read weights in place
+    state.releasePacked();
+    expect(state.bytes).toBe(packs ? 4 * 7 : 4 * (7 + 33 * 40));
+    expect(run(frozen)).toEqual(wanted);
+    state.set('other', new Float32Array(7));
+    if (!packs) return;
+    expect(() => state.get('w')).toThrow(/'w' was released when its plans had packed it/);
+    expect(() => device.createPlan(layer, state, { frozen: true })).toThrow(/'w' was released/);
+    frozen.dispose();
+    expect(() => state.set('w', w)).toThrow(/'w' was released/);
   });
 });

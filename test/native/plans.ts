@@ -26,6 +26,23 @@ export function readStatePlan(elements: number, factor = 2): PlanSpec {
   return spec;
 }
 
+/** y = x·wᵀ, where w (n × k) is a state buffer and x is m × k. */
+export function linearPlan(m: number, n: number, k: number): PlanSpec {
+  const room = Math.ceil((m * k) / 16) * 64;
+  return {
+    version: 1,
+    arenaBytes: room + Math.ceil((m * n) / 16) * 64,
+    tensors: [
+      { name: 'x', dtype: 'f32', shape: [m, k], space: 'arena', offset: 0 },
+      { name: 'w', dtype: 'f32', shape: [n, k], space: 'state', offset: 0 },
+      { name: 'y', dtype: 'f32', shape: [m, n], space: 'arena', offset: room },
+    ],
+    steps: [{ kernel: 'linear', inputs: [0, 1], outputs: [2], attrs: {} }],
+    inputs: [0],
+    outputs: [2],
+  };
+}
+
 /** w = factor · w in place. */
 export function writeStatePlan(elements: number, factor = 2): PlanSpec {
   const spec = readStatePlan(elements, factor);

@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildArtefact } from '../../src/export/artefact.js';
+import { Artefact } from '../../src/export/artefact-file.js';
 import { nativeAvailable } from '../../src/native/index.js';
 import { loadPredictor } from '../../src/predict/load.js';
+import type { NativePredictor } from '../../src/predict/native-predictor.js';
 import { artefactOptions, rawWindows } from '../export/price-predictor-artefact.js';
 
 /** One wide layer: enough work and memory to be seen. */
@@ -29,6 +31,20 @@ describe.each(nativeAvailable() ? (['native', 'onnx'] as const) : (['onnx'] as c
       // Blocked, there would be one or two turns; a run takes tens of milliseconds, a turn some microseconds.
       expect(turns).toBeGreaterThan(50);
       await predictor.dispose();
+    });
+
+    test.runIf(backend === 'native')('holds its weights once, and little besides', async () => {
+      for (const precision of ['f32', 'int8'] as const) {
+        const artefact = await buildArtefact({ ...artefactOptions(SIZE), precision });
+        let weights = 0;
+        for (const { data } of new Artefact(artefact, 'a test').weights().values()) weights += data.byteLength;
+        using predictor = (await loadPredictor(artefact, { backend })) as NativePredictor;
+        const { weightBytes, packedBytes, workspaceBytes } = predictor.memory();
+        // Panels end in padding, and those of int8 may be wider than a byte an element.
+        if (packedBytes > 0)
+          expect(weightBytes + packedBytes, precision).toBeLessThan((precision === 'f32' ? 1.2 : 3) * weights);
+        expect(weightBytes + packedBytes + workspaceBytes - weights, precision).toBeLessThan(2 * 2 ** 20);
+      }
     });
 
     test('gives all its memory back', async () => {

@@ -64,6 +64,7 @@ class ReferenceState implements State {
     return buffer;
   }
 
+  releasePacked(): void {}
   dispose(): void {}
   [Symbol.dispose](): void {}
 }
