@@ -127,18 +127,6 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
   }
 }
 
-// lse = factor·top + ln total; −∞ for a row whose scores are all −∞.
-void write_lse(const AttentionRows& h, const ForwardScratch& s, int64_t rows, float* lse, int64_t lse_ld) {
-  const VecF natural = set1(score_factor(h));
-  for (int64_t r = 0; r < rows; r += W) {
-    const VecF total = load(s.total + r), top = load(s.top + r);
-    const VecF value = select(eq(total, zero()), set1(-kInfinity), fma(top, natural, log_of_sum(total)));
-    float each[W];
-    store(each, value);
-    for (int64_t i = 0; i < least(W, rows - r); ++i) lse[(r + i) * lse_ld] = each[i];
-  }
-}
-
 void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_query, float* o, int64_t o_ld, float* lse,
                    int64_t lse_ld, const ForwardScratch& s) {
   const int64_t dim = h.head_dim, rows = last_query - first_query, ld = padded(dim), block = key_block(h);
@@ -162,7 +150,7 @@ void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_que
       else forward_tile<R, false>(h, s, finite, query, query - first_query, k0, count, o, o_ld);
     });
   }
-  if (lse) write_lse(h, s, rows, lse + first_query * lse_ld, lse_ld);
+  if (lse) write_lse(h, s.top, s.total, rows, lse + first_query * lse_ld, lse_ld);
   if (only && finite) return;
   for (int64_t r = 0; r < rows; ++r) s.total[r] = s.total[r] == 0.0f ? 0.0f : 1.0f / s.total[r];
   unpack_rows(s.sums, rows, dim, o + first_query * o_ld, o_ld, s.total);

@@ -93,6 +93,6 @@ const AttentionKernels reference = {forward_scratch, backward_scratch, forward, 
 
 }  // namespace
 
-FLASHBOOK_KERNEL_TABLE(AttentionKernels, attention)
+FLASHBOOK_BF16_KERNEL_TABLE(AttentionKernels, attention)
 
 }  // namespace flashbook

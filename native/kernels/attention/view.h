@@ -57,6 +57,19 @@ FB_INLINE void add_visible_products(const View<R>& view, bool finite, bool fresh
 
 FB_INLINE float score_factor(const AttentionRows& rows) { return 1.0f / __builtin_sqrtf(static_cast<float>(rows.head_dim)); }
 
+// lse = factor·top + ln total; −∞ for a row whose scores are all −∞.
+FB_INLINE void write_lse(const AttentionRows& h, const float* tops, const float* totals, int64_t rows, float* lse,
+                         int64_t lse_ld) {
+  const VecF natural = set1(score_factor(h));
+  for (int64_t r = 0; r < rows; r += W) {
+    const VecF total = load(totals + r), top = load(tops + r);
+    const VecF value = select(eq(total, zero()), set1(-kInfinity), fma(top, natural, log_of_sum(total)));
+    float each[W];
+    store(each, value);
+    for (int64_t i = 0; i < least(W, rows - r); ++i) lse[(r + i) * lse_ld] = each[i];
+  }
+}
+
 // The scores of R queries against V vectors of keys, k·kᵀ in panels, before their factor; ALiBi included.
 // −slope·|t − s| is in the same units.
 template <int R, int V>

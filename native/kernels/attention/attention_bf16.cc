@@ -1,0 +1,55 @@
+// Attention with operands in bf16 for AVX512_BF16: register tiles of 8×32 sums, one vdpbf16ps for two products of each of 16 columns.
+// What is not bf16, and the last row alone, is computed as for avx512.
+#include "kernels/attention/bf16_table.h"
+
+namespace flashbook {
+namespace FB_ISA {
+namespace {
+
+struct DotProducts {
+  template <int Rows, int Columns>
+  FB_INLINE static void multiply(bool fresh, int64_t steps, TilesOfBf16 a, TilesOfBf16 b, TilesOfSums sums) {
+    for (int tile = 0; tile < Rows; ++tile) {
+      for (int first = 0; first < 16; first += 8) {
+        float* const out = sums.at + tile * sums.row_tile + first * sums.row;
+        __m512 sum[8][Columns];
+#pragma GCC unroll 8
+        for (int r = 0; r < 8; ++r) {
+#pragma GCC unroll 2
+          for (int c = 0; c < Columns; ++c) {
+            sum[r][c] = fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(out + r * sums.row + c * sums.column_tile);
+          }
+        }
+        const int32_t *rows = a.at + tile * a.tile + first * 16, *columns = b.at;
+        for (int64_t s = 0; s < steps; ++s) {
+          for (int pair = 0; pair < 16; ++pair) {
+            __m512i column[Columns];
+#pragma GCC unroll 2
+            for (int c = 0; c < Columns; ++c) column[c] = _mm512_loadu_si512(columns + c * b.tile + pair * 16);
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; ++r) {
+              const __m512i x = _mm512_set1_epi32(rows[r * 16 + pair]);
+#pragma GCC unroll 2
+              for (int c = 0; c < Columns; ++c) sum[r][c] = _mm512_dpbf16_ps(sum[r][c], (__m512bh)x, (__m512bh)column[c]);
+            }
+          }
+          rows += a.step;
+          columns += b.step;
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < 8; ++r) {
+#pragma GCC unroll 2
+          for (int c = 0; c < Columns; ++c) _mm512_storeu_ps(out + r * sums.row + c * sums.column_tile, sum[r][c]);
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+extern const AttentionKernels attention_kernels;
+const AttentionKernels attention_kernels = bf16::table<DotProducts>();
+
+}  // namespace FB_ISA
+}  // namespace flashbook
