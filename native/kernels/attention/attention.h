@@ -18,6 +18,7 @@
 //   - Error against float64: o ≤ 1e-6·max|v|·(1 + max|S|), lse ≤ 1e-6·(1 + |lse| + max|S|);
 //     dq, dk, dv ≤ 4e-6 of the same sums over magnitudes, times (1 + max|S|).
 //   - bf16: q, k, v, do, P and dS are rounded to bf16, half to even, where they are multiplied; sums, δ and the softmax are float32.
+//     At most twice as wrong as the plain computation that does the same. AVX512_BF16 and AMX take subnormal operands for 0.
 //   - Bits depend on nothing but the shape and the instruction set: each (query, column) is summed over keys in rising order,
 //     in blocks of keys that start at multiples of the block; dk, dv over queries in rising order. A forward call may take any range of
 //     queries that starts at a multiple of 32; the backward pass is one call, so that nothing is added by two threads.
@@ -27,6 +28,8 @@
 // used. Blocks that no row of a tile sees are skipped, so that cost falls with the window; on the border, where rows of a tile see
 // different keys, all go over the same keys with coefficients of 0, unless an operand is not finite: then each goes over its own.
 // The last row alone (last.h) packs nothing: it reads each key and value once.
+// bf16 on AVX512_BF16 and AMX has products of its own (bf16_forward.h, bf16_backward.h); elsewhere operands are rounded while they
+// are packed, and multiplied in float32.
 // Memory: forward constant in T, backward linear: 3·T·head_dim floats a thread.
 // Measured on one core of a Granite Rapids (AVX-512, FMA peak 248 GFLOP/s), useful work alone: 2048 × 64 causal forward 67 %, backward
 // 73 %, both 71 %; full 69, 75 and 73 %; 1024 × 128 causal 73, 74 and 74 %; 100 × 32 causal 46, 50 and 49 %, full 57, 60 and 59 %.

@@ -7,9 +7,20 @@ namespace FB_ISA {
 namespace {
 
 struct DotProducts {
-  template <int Rows, int Columns>
-  FB_INLINE static void multiply(bool fresh, int64_t steps, TilesOfBf16 a, TilesOfBf16 b, TilesOfSums sums) {
-    for (int tile = 0; tile < Rows; ++tile) {
+  template <bool fresh>
+  FB_INLINE static void multiply(int64_t columns, int64_t steps, TilesOfBf16 a, TilesOfBf16 b, TilesOfSums sums) {
+    for (int64_t column = 0; column < columns; column += 2) {
+      if (column + 1 < columns) two_tiles<2, fresh>(steps, a, b, sums);
+      else two_tiles<1, fresh>(steps, a, b, sums);
+      b.at += 2 * b.tile;
+      sums.at += 2 * sums.column_tile;
+    }
+  }
+
+ private:
+  template <int Columns, bool fresh>
+  FB_INLINE static void two_tiles(int64_t steps, TilesOfBf16 a, TilesOfBf16 b, TilesOfSums sums) {
+    for (int tile = 0; tile < 2; ++tile) {
       for (int first = 0; first < 16; first += 8) {
         float* const out = sums.at + tile * sums.row_tile + first * sums.row;
         __m512 sum[8][Columns];

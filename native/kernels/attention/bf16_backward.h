@@ -35,8 +35,8 @@ struct BackwardScratch {
     queries = reinterpret_cast<int32_t*>(memory);   // A, summed over head_dim
     d_o = queries + count * dim / 2;
     queries_t = d_o + count * dim / 2;              // A, head_dim × queries
-    d_o_t = queries_t + count * ld / 2;
-    keys = d_o_t + count * ld / 2;                  // B, summed over head_dim
+    d_o_t = queries_t + count * dim / 2;
+    keys = d_o_t + count * dim / 2;                 // B, summed over head_dim
     values = keys + keys_at_once * dim / 2;
     key_rows = values + keys_at_once * dim / 2;     // B, summed over keys
     p = key_rows + keys_at_once * ld / 2;           // B, summed over queries: for each step of these, two tiles for each 32 keys
@@ -46,8 +46,8 @@ struct BackwardScratch {
     delta = dq + count * ld;                        // queries
     log2_sum = delta + count;                       // queries: lse·log2(e), +∞ for a row of −∞
     dk = log2_sum + count;                          // for each column tile of keys the tiles of head_dim × keys
-    dv = dk + keys_at_once * ld;
-    scores = dv + keys_at_once * ld;                // of a unit: two by two tiles
+    dv = dk + keys_at_once * dim;
+    scores = dv + keys_at_once * dim;               // of a unit: two by two tiles
     d_p = scores + 4 * kTileWords;
   }
 };
@@ -55,7 +55,7 @@ struct BackwardScratch {
 int64_t backward_floats(const AttentionRows& rows) {
   const int64_t dim = steps_of(rows.head_dim) * kStep, ld = padded(rows.head_dim), count = steps_of(rows.queries) * kStep;
   const int64_t keys = least(kGradKeyBlock, count), queries = least(kGradQueryBlock, count);
-  return count * (dim + ld) + keys * dim + keys * ld / 2 + queries * keys + kStep * keys / 2 + count * (ld + 2) + 2 * keys * ld +
+  return 2 * count * dim + keys * dim + keys * ld / 2 + queries * keys + kStep * keys / 2 + count * (ld + 2) + 2 * keys * dim +
          8 * kTileWords;
 }
 
@@ -134,7 +134,7 @@ void add_keys_not_finite(const AttentionRows& h, const BackwardScratch& s, int64
 void add_rows_not_finite(const AttentionRows& h, const BackwardScratch& s, const float* rows, int64_t ld, int64_t q0, int64_t q1,
                          int64_t k0, int64_t count, const int32_t* weights, float* sums) {
   for_not_finite(rows + q0 * ld, ld, q1 - q0, h.head_dim, [&](int64_t r, int64_t column, float x) {
-    const int64_t columns = tiles_of(h.head_dim);
+    const int64_t columns = 2 * steps_of(h.head_dim);
     for (int64_t j = 0; j < 32 * s.key_steps; ++j) {
       const int64_t tile = j / 16, key = tile / 2 * kStep + column_key(tile % 2, j % 16);
       if (key >= count || k0 + key < h.first_key(q0 + r) || k0 + key >= h.end_key(q0 + r)) continue;
@@ -146,9 +146,9 @@ void add_rows_not_finite(const AttentionRows& h, const BackwardScratch& s, const
 
 // The transposed sums of `count` keys as rows.
 FB_INLINE void unpack_transposed(const float* sums, int64_t count, int64_t dim, float* out, int64_t ld) {
-  const int64_t columns = tiles_of(dim);
+  const int64_t columns = 2 * steps_of(dim);
   for (int64_t tile = 0; tile < 2 * steps_of(count); ++tile) {
-    for (int64_t t = 0; t < columns; ++t) {
+    for (int64_t t = 0; t < tiles_of(dim); ++t) {
       __m512i r[16];
 #pragma GCC unroll 16
       for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(sums + (tile * columns + t) * kTileWords + i * 16);
@@ -190,7 +190,7 @@ FB_INLINE void query_group(const AttentionRows& h, const BackwardScratch& s, int
   const int64_t last = query + kStep - 1;
   for (int64_t j = seen_steps.begin; j < seen_steps.end; ++j) {
     const auto unit = [&](const int32_t* rows, const int32_t* keys, float* out) __attribute__((always_inline)) {
-      multiply_all<Multiplier>(true, 2, 2, steps, {rows + query / 16 * steps * kTileWords, steps * kTileWords, kTileWords},
+      multiply<Multiplier>(true, 2, 2, steps, {rows + query / 16 * steps * kTileWords, steps * kTileWords, kTileWords},
                                {keys + 2 * j * steps * kTileWords, steps * kTileWords, kTileWords},
                                {out, 2 * kTileWords, kTileWords, 16});
     };
@@ -203,7 +203,7 @@ FB_INLINE void query_group(const AttentionRows& h, const BackwardScratch& s, int
       weigh_unit<false>(h, s, query, key, s.p + at, s.ds + at, s.ds_rows + j * kTileWords);
     }
   }
-  multiply_all<Multiplier>(h.first_key(query) >= k0, 2, columns, seen_steps.end - seen_steps.begin,
+  multiply<Multiplier>(h.first_key(query) >= k0, 2, columns, seen_steps.end - seen_steps.begin,
                            {s.ds_rows + seen_steps.begin * kTileWords, s.key_steps * kTileWords, kTileWords},
                            {s.key_rows + seen_steps.begin * columns * kTileWords, kTileWords, columns * kTileWords},
                            {s.dq + query * ld, 16 * ld, 16, ld});
@@ -213,13 +213,13 @@ FB_INLINE void query_group(const AttentionRows& h, const BackwardScratch& s, int
 // dkᵀ and dvᵀ of 32 keys: += Σ over the queries q0 … q1−1 that see them.
 template <class Multiplier>
 FB_INLINE void key_group(const AttentionRows& h, const BackwardScratch& s, int64_t j, int64_t k0, int64_t count, int64_t q0, int64_t q1) {
-  const int64_t columns = tiles_of(h.head_dim), key = k0 + j * kStep, last = least(key + kStep, k0 + count) - 1;
+  const int64_t columns = 2 * steps_of(h.head_dim), key = k0 + j * kStep, last = least(key + kStep, k0 + count) - 1;
   const int64_t begin = most(h.first_query(key), q0) / kStep, end = steps_of(least(h.end_query(last), q1));
   if (begin >= end) return;
   const bool fresh = h.first_query(key) >= q0;   // no earlier block had queries of these keys
   const int64_t at = ((begin - q0 / kStep) * s.key_steps + j) * 2 * kTileWords;
   const auto add = [&](const int32_t* rows, const int32_t* weights, float* sums) __attribute__((always_inline)) {
-    multiply_all<Multiplier>(fresh, columns, 2, end - begin,
+    multiply<Multiplier>(fresh, columns, 2, end - begin,
                              {rows + begin * kTileWords, s.query_steps * kTileWords, kTileWords},
                              {weights + at, kTileWords, 2 * s.key_steps * kTileWords},
                              {sums + 2 * j * columns * kTileWords, kTileWords, columns * kTileWords, 16});

@@ -13,7 +13,7 @@ namespace {
 namespace bf16 {
 
 constexpr int64_t kKeyBlock = 256;     // keys whose scores are kept at once: 32 KiB
-constexpr int64_t kQueryBlock = 512;   // queries that share one packing of a key block
+constexpr int64_t kQueryBlock = 2048;  // queries that share one packing of a key block
 constexpr int64_t kGroup = 32;         // queries multiplied at once: two tiles
 
 FB_INLINE int64_t key_block(const AttentionRows& rows) { return least(kKeyBlock, steps_of(rows.steps) * kStep); }
@@ -135,19 +135,19 @@ void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_que
     pack_b_of_columns(h.k + k0 * h.ld, h.ld, count, dim, s.keys);
     const bool finite = pack_b_of_rows(h.v + k0 * h.ld, h.ld, count, dim, s.values);
     for (int64_t row = 0; row < rows; row += kGroup) {
-      const int64_t query = first_query + row, group = least(kGroup, rows - row), tiles = tiles_of(group);
+      const int64_t query = first_query + row, group = least(kGroup, rows - row);
       const int64_t begin = most(0, h.first_key(query) - k0) / kStep;
       const int64_t end = steps_of(most(0, least(count, h.end_key(query + group - 1) - k0)));
       if (begin >= end) continue;
       const bool fresh = h.first_key(query) >= k0;   // no earlier block had keys of these queries
-      multiply_all<Multiplier>(true, tiles, 2 * (end - begin), steps,
+      multiply<Multiplier>(true, 2, 2 * (end - begin), steps,
                                {s.queries + row / 16 * steps * kTileWords, steps * kTileWords, kTileWords},
                                {s.keys + 2 * begin * steps * kTileWords, steps * kTileWords, kTileWords},
                                {s.scores + 2 * begin * kTileWords, 16 * block, kTileWords, 16});
-      for (int64_t r = 0; r < 16 * tiles; r += 8) {
+      for (int64_t r = 0; r < group; r += 8) {
         weigh(h, s, s.scores + r / 16 * 16 * block + r % 16 * 16, query + r, row + r, k0, count, begin, end, fresh);
       }
-      multiply_all<Multiplier>(fresh, tiles, columns, end - begin,
+      multiply<Multiplier>(fresh, 2, columns, end - begin,
                                {reinterpret_cast<const int32_t*>(s.scores + 2 * begin * kTileWords), 16 * block, 2 * kTileWords},
                                {s.values + begin * columns * kTileWords, kTileWords, columns * kTileWords},
                                {s.sums + row * ld, 16 * ld, 16, ld});

@@ -2,7 +2,7 @@
 // Rows and columns of a head are contracted over in steps of 32; what is missing in the last step is zeros.
 //
 // Each set brings its Multiplier:
-//   multiply<rows, columns>(fresh, steps, a, b, sums)   1 or 2 tiles of rows × 1 or 2 of columns, over `steps` of k
+//   multiply<fresh>(columns, steps, a, b, sums)   two tiles of rows × any number of columns; fresh: sums start at 0
 #pragma once
 
 #include "kernels/attention/view.h"
@@ -29,22 +29,15 @@ struct TilesOfSums {
   int64_t row_tile, column_tile, row;
 };
 
-// sums (+)= a·b. Each sum is one chain over the steps, whatever tiles are multiplied together.
+// sums (+)= a·b for an even number of tiles of rows. Each sum is one chain over the steps, whatever tiles are multiplied together.
 template <class Multiplier>
-FB_INLINE void multiply_all(bool fresh, int64_t row_tiles, int64_t column_tiles, int64_t steps, TilesOfBf16 a, TilesOfBf16 b,
-                            TilesOfSums sums) {
+FB_INLINE void multiply(bool fresh, int64_t row_tiles, int64_t column_tiles, int64_t steps, TilesOfBf16 a, TilesOfBf16 b,
+                        TilesOfSums sums) {
   for (int64_t i = 0; i < row_tiles; i += 2) {
-    for (int64_t j = 0; j < column_tiles; j += 2) {
-      const TilesOfBf16 rows = {a.at + i * a.tile, a.tile, a.step}, columns = {b.at + j * b.tile, b.tile, b.step};
-      const TilesOfSums out = {sums.at + i * sums.row_tile + j * sums.column_tile, sums.row_tile, sums.column_tile, sums.row};
-      if (i + 1 < row_tiles) {
-        if (j + 1 < column_tiles) Multiplier::template multiply<2, 2>(fresh, steps, rows, columns, out);
-        else Multiplier::template multiply<2, 1>(fresh, steps, rows, columns, out);
-      } else {
-        if (j + 1 < column_tiles) Multiplier::template multiply<1, 2>(fresh, steps, rows, columns, out);
-        else Multiplier::template multiply<1, 1>(fresh, steps, rows, columns, out);
-      }
-    }
+    if (fresh) Multiplier::template multiply<true>(column_tiles, steps, a, b, sums);
+    else Multiplier::template multiply<false>(column_tiles, steps, a, b, sums);
+    a.at += 2 * a.tile;
+    sums.at += 2 * sums.row_tile;
   }
 }
 
@@ -110,12 +103,12 @@ FB_INLINE bool pack_b_of_rows(const float* in, int64_t ld, int64_t rows, int64_t
   return finite;
 }
 
-// A, the rows summed over: a tile for each 16 columns and step of rows; tiles of columns lie steps_of(rows) tiles apart. What is not
-// finite becomes 0; returns whether all was.
+// A, summed over rows: a tile for each 16 columns, up to a multiple of 32, and step of rows; tiles of columns lie steps_of(rows) tiles
+// apart. What is not finite becomes 0; returns whether all was.
 FB_INLINE bool pack_a_of_rows(const float* in, int64_t ld, int64_t rows, int64_t columns, int32_t* out) {
   const int64_t steps = steps_of(rows);
   bool finite = true;
-  for (int64_t t = 0; t < tiles_of(columns); ++t) {
+  for (int64_t t = 0; t < 2 * steps_of(columns); ++t) {
     const Mask m = first_of(columns - t * 16);
     for (int64_t s = 0; s < steps; ++s) {
       __m512i r[16];
