@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kThreads) layer_norm(const float* x, const flo
 
 __global__ void __launch_bounds__(kThreads) layer_norm_dx(const float* dy, const float* __restrict__ x, const float* __restrict__ gamma,
                                                           const float* __restrict__ mean_in, const float* __restrict__ rstd_in,
-                                                          float* dx, int64_t rows, int columns) {
+                                                          const float* residual, float* dx, int64_t rows, int columns) {
   const int lane = threadIdx.x % 32;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * kRows;
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * kRows + threadIdx.x / 32; row < rows; row += stride) {
@@ -49,7 +49,8 @@ __global__ void __launch_bounds__(kThreads) layer_norm_dx(const float* dy, const
     const float mean_g = warp_sum(sum) * inverse, mean_product = warp_sum(product) * inverse;
     for (int c = lane; c < columns; c += 32) {
       const float g = dy[at + c] * gamma[c], normalised = (x[at + c] - mean) * rstd;
-      dx[at + c] = rstd * (g - mean_g - normalised * mean_product);
+      const float value = rstd * (g - mean_g - normalised * mean_product);
+      dx[at + c] = residual == nullptr ? value : value + residual[at + c];
     }
   }
 }
@@ -94,8 +95,8 @@ size_t backward_workspace_bytes(int64_t rows, int64_t columns) {
   return static_cast<size_t>(2 * reduce::row_chunks(rows).count * columns) * sizeof(float);
 }
 
-cudaError_t backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, float* dx,
-                     float* dgamma, float* dbeta, int64_t rows, int64_t columns, void* workspace, cudaStream_t stream) {
+cudaError_t backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, const float* residual,
+                     float* dx, float* dgamma, float* dbeta, int64_t rows, int64_t columns, void* workspace, cudaStream_t stream) {
   // The sums come first: dx may be dy.
   const reduce::Chunks chunks = reduce::row_chunks(rows);
   float* dgammas = static_cast<float*>(workspace);   // one row a chunk
@@ -104,7 +105,7 @@ cudaError_t backward(const float* dy, const float* x, const float* gamma, const 
   layer_norm_dparameters<<<grid, kThreads, 0, stream>>>(dy, x, mean, rstd, dgammas, dbetas, rows, chunks.rows, static_cast<int>(columns));
   if (const cudaError_t status = reduce::add_rows(dgammas, dgamma, chunks.count, columns, stream); status != cudaSuccess) return status;
   if (const cudaError_t status = reduce::add_rows(dbetas, dbeta, chunks.count, columns, stream); status != cudaSuccess) return status;
-  layer_norm_dx<<<blocks_for(rows, kRows), kThreads, 0, stream>>>(dy, x, gamma, mean, rstd, dx, rows, static_cast<int>(columns));
+  layer_norm_dx<<<blocks_for(rows, kRows), kThreads, 0, stream>>>(dy, x, gamma, mean, rstd, residual, dx, rows, static_cast<int>(columns));
   return cudaPeekAtLastError();
 }
 

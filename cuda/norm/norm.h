@@ -18,8 +18,8 @@ cudaError_t forward(const float* x, const float* gamma, const float* beta, float
                     int64_t rows, int64_t columns, cudaStream_t stream);
 
 size_t backward_workspace_bytes(int64_t rows, int64_t columns);
-// dx may be dy.
-cudaError_t backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, float* dx,
-                     float* dgamma, float* dbeta, int64_t rows, int64_t columns, void* workspace, cudaStream_t stream);
+// dx may be dy or the residual, which may be null.
+cudaError_t backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, const float* residual,
+                     float* dx, float* dgamma, float* dbeta, int64_t rows, int64_t columns, void* workspace, cudaStream_t stream);
 
 }  // namespace flashbook::cuda::norm

@@ -42,7 +42,7 @@ std::unique_ptr<Step> bind_layer_norm(BindContext& context) {
 }
 
 std::unique_ptr<Step> bind_layer_norm_grad(BindContext& context) {
-  expect_counts(context, 5, 5, 3);
+  expect_counts(context, 5, 6, 3);
   const Operand& dy = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "dy");
   const Operand& x = expect_same_shape(context.input(1), dy, "x");
   expect_columns(x);
@@ -52,13 +52,14 @@ std::unique_ptr<Step> bind_layer_norm_grad(BindContext& context) {
   const Operand& dx = expect_same_shape(context.output(0), dy, "dx");
   const Operand& dgamma = expect(context.output(1), DType::f32, {x.columns()}, "dgamma");
   const Operand& dbeta = expect(context.output(2), DType::f32, {x.columns()}, "dbeta");
+  const float* residual = context.has_input(5) ? expect_same_shape(context.input(5), dy, "residual").as<float>() : nullptr;
   const int64_t rows = x.rows(), columns = x.columns();
   context.workspace(cuda::norm::backward_workspace_bytes(rows, columns));
   const float *d = dy.as<float>(), *at = x.as<float>(), *g = gamma.as<float>(), *m = mean.as<float>(), *r = rstd.as<float>();
   float *to = dx.as<float>(), *to_gamma = dgamma.as<float>(), *to_beta = dbeta.as<float>();
   return cuda::step({.flops = 15.0 * static_cast<double>(rows * columns), .bytes = 12.0 * static_cast<double>((rows + 1) * columns)},
                     [=](RunContext& run) {
-                      return cuda::norm::backward(d, at, g, m, r, to, to_gamma, to_beta, rows, columns, run.workspace, cuda::stream());
+                      return cuda::norm::backward(d, at, g, m, r, residual, to, to_gamma, to_beta, rows, columns, run.workspace, cuda::stream());
                     });
 }
 

@@ -16,17 +16,6 @@ FB_INLINE VecF load(const float* p, Whole) { return load(p); }
 FB_INLINE VecF load(const float* p, Mask m) { return maskload(p, m); }
 FB_INLINE void store(float* p, VecF x, Whole) { store(p, x); }
 FB_INLINE void store(float* p, VecF x, Mask m) { maskstore(p, x, m); }
-// Results that are read much later than they are written: past the caches where the address allows it.
-struct Streamed {
-  float* p;
-  const bool aligned;
-  explicit Streamed(float* to) : p(to), aligned(reinterpret_cast<uintptr_t>(to) % (4 * VecF::width) == 0) {}
-  FB_INLINE void put(int64_t i, VecF x, Whole) const {
-    if (aligned) stream(p + i, x);
-    else store(p + i, x);
-  }
-  FB_INLINE void put(int64_t i, VecF x, Mask part) const { maskstore(p + i, x, part); }
-};
 
 // x, and 0 in the lanes that do not count.
 FB_INLINE VecF keep(VecF x, Whole) { return x; }

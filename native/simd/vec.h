@@ -8,8 +8,6 @@
 //
 //   VecF::width                               lanes: 1, 8 or 16
 //   set1 zero load store                      unaligned, as fast as aligned on an aligned address
-//   stream(p, x) stream_end()                 stores past the caches what is not read soon, p aligned to the vector; the end
-//                                             makes them visible, before another thread is told
 //   first(n)                                  mask of lanes 0 … n−1, for tails; n in 0 … width
 //   maskload(p, m) maskstore(p, x, m)         lanes outside m read as 0, and are neither read nor written in memory
 //   + − * / fma(a,b,c)=a·b+c fnma=c−a·b sqrt  IEEE, one rounding each; + and * never contract (-ffp-contract=off)

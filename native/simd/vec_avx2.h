@@ -29,8 +29,6 @@ FB_INLINE VecF set1(float x) { return {_mm256_set1_ps(x)}; }
 FB_INLINE VecF zero() { return {_mm256_setzero_ps()}; }
 FB_INLINE VecF load(const float* p) { return {_mm256_loadu_ps(p)}; }
 FB_INLINE void store(float* p, VecF x) { _mm256_storeu_ps(p, x.v); }
-FB_INLINE void stream(float* p, VecF x) { _mm256_stream_ps(p, x.v); }
-FB_INLINE void stream_end() { _mm_sfence(); }
 FB_INLINE VecF maskload(const float* p, Mask m) { return {_mm256_maskload_ps(p, m.v)}; }
 FB_INLINE void maskstore(float* p, VecF x, Mask m) { _mm256_maskstore_ps(p, m.v, x.v); }
 FB_INLINE VecF operator+(VecF a, VecF b) { return {_mm256_add_ps(a.v, b.v)}; }

@@ -29,8 +29,6 @@ FB_INLINE VecF set1(float x) { return {_mm512_set1_ps(x)}; }
 FB_INLINE VecF zero() { return {_mm512_setzero_ps()}; }
 FB_INLINE VecF load(const float* p) { return {_mm512_loadu_ps(p)}; }
 FB_INLINE void store(float* p, VecF x) { _mm512_storeu_ps(p, x.v); }
-FB_INLINE void stream(float* p, VecF x) { _mm512_stream_ps(p, x.v); }
-FB_INLINE void stream_end() { _mm_sfence(); }
 FB_INLINE VecF maskload(const float* p, Mask m) { return {_mm512_maskz_loadu_ps(m.v, p)}; }
 FB_INLINE void maskstore(float* p, VecF x, Mask m) { _mm512_mask_storeu_ps(p, m.v, x.v); }
 FB_INLINE VecF operator+(VecF a, VecF b) { return {_mm512_add_ps(a.v, b.v)}; }

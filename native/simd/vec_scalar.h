@@ -23,8 +23,6 @@ FB_INLINE VecF set1(float x) { return {x}; }
 FB_INLINE VecF zero() { return {0.0f}; }
 FB_INLINE VecF load(const float* p) { return {*p}; }
 FB_INLINE void store(float* p, VecF x) { *p = x.v; }
-FB_INLINE void stream(float* p, VecF x) { *p = x.v; }
-FB_INLINE void stream_end() {}
 FB_INLINE VecF maskload(const float* p, Mask m) { return {m.v ? *p : 0.0f}; }
 FB_INLINE void maskstore(float* p, VecF x, Mask m) { if (m.v) *p = x.v; }
 FB_INLINE VecF operator+(VecF a, VecF b) { return {a.v + b.v}; }

@@ -5,6 +5,9 @@ import {
   fuseDropout,
   fuseLinear,
   fuseMatmul,
+  fuseNormGrad,
+  fuseResidualGrad,
+  fuseSumRows,
   Graph,
   type Pass,
   type Precision,
@@ -113,7 +116,8 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     graph,
     classes: classesOf(logits),
     trained: [...gradients.keys()],
-    compile: (device) => compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout, ...forProcessor(device)] }),
+    compile: (device) =>
+      compilePlan(graph, { passes: [...again, fuseLinear, fuseDropout, fuseNormGrad, ...forProcessor(device)] }),
   };
 }
 
@@ -137,7 +141,7 @@ export function evaluationGraph(
 
 /** Passes whose operations only the processor has; a device of many cores computes GELU's slope again faster than it reads it. */
 function forProcessor(device: Pick<Device, 'name'> | undefined): Pass[] {
-  return device?.name.startsWith('cuda') ? [] : [storeGeluSlope, fuseMatmul];
+  return device?.name.startsWith('cuda') ? [] : [storeGeluSlope, fuseMatmul, fuseResidualGrad, fuseSumRows];
 }
 
 function cast(graph: Graph, precision: Precision): Graph {

@@ -165,6 +165,28 @@ function matmulEpilogues(): OperationCase[] {
   );
 }
 
+function matmulSumRows(): OperationCase[] {
+  const sizes: [Shape, number, number][] = [
+    [[1], 1, 1],
+    [[2, 5], 7, 9],
+    [[130], 40, 70],
+    [[3, 211], 24, 96],
+  ];
+  return sizes.flatMap(([leading, k, n]) =>
+    [false, true].map((transB): OperationCase => {
+      const y = { shape: [...leading, n] };
+      return {
+        operation: 'matmul_sum_rows',
+        name: `(${leading.join(', ')}) × ${k} × ${n}${transB ? ' bᵀ, factor and residual' : ''}`,
+        inputs: [{ shape: [...leading, k] }, { shape: transB ? [n, k] : [k, n] }, ...(transB ? [y, y] : [])],
+        apply: raw('matmul_sum_rows', { transB, ...(n === 96 && { precision: 'bf16' }) }),
+        differentiable: false,
+        ulps: 8 + Math.sqrt(k),
+      };
+    }),
+  );
+}
+
 function attentions(): OperationCase[] {
   const rows: OperationCase[] = [];
   const sizes = [
@@ -250,5 +272,6 @@ export const MATRIX_CASES: readonly OperationCase[] = [
   ...qlinears(),
   ...matmuls(),
   ...matmulEpilogues(),
+  ...matmulSumRows(),
   ...attentions(),
 ];

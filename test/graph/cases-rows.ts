@@ -14,7 +14,7 @@ import {
   sumRows,
   sumSquares,
 } from '../../src/graph/index.js';
-import { type CaseInput, type OperationCase, raw, size } from './case.js';
+import { type CaseInput, type OperationCase, RNG, raw, size } from './case.js';
 
 function norms(): OperationCase[] {
   const list: Shape[] = [
@@ -50,6 +50,28 @@ function norms(): OperationCase[] {
         },
         differentiable: false,
         ulps: d === 1 ? 1e9 : 64, // one column: x − mean is 0, and what rounding leaves is multiplied by 1/√eps
+      },
+      {
+        operation: 'dropout_add_norm_grad',
+        name,
+        inputs: [{ shape }, ...operands, { shape }, RNG],
+        apply: ([dy, sum, gamma, beta, past, rng]) => {
+          const [, mean, rstd] = raw('layer_norm', { eps: 1e-5 })([sum, gamma, beta]);
+          return raw('dropout_add_norm_grad', { p: 0.3, stream: 4 })([dy, sum, gamma, mean, rstd, past, rng]);
+        },
+        differentiable: false,
+        ulps: d === 1 ? 1e9 : 64,
+      },
+      {
+        operation: 'layer_norm_grad',
+        name: `${name} and a residual`,
+        inputs: [{ shape }, ...operands, { shape }],
+        apply: ([dy, x, gamma, beta, residual]) => {
+          const [, mean, rstd] = raw('layer_norm', { eps: 1e-5 })([x, gamma, beta]);
+          return raw('layer_norm_grad')([dy, x, gamma, mean, rstd, residual]);
+        },
+        differentiable: false,
+        ulps: d === 1 ? 1e9 : 64,
       },
     ];
   });

@@ -7,6 +7,9 @@ import {
   fuseDropout,
   fuseLinear,
   fuseMatmul,
+  fuseNormGrad,
+  fuseResidualGrad,
+  fuseSumRows,
   Graph,
   gelu,
   graphStatistics,
@@ -23,10 +26,13 @@ import {
   selectStep,
   softmax,
   storeGeluSlope,
+  sumRows,
   sumSquares,
   type Tensor,
   withoutDeadCode,
 } from '../../src/graph/index.js';
+import { layerNormOperation } from '../../src/graph/ops/layer-norm.js';
+import { layerNormGradOperation } from '../../src/graph/ops/layer-norm-grad.js';
 import { fill } from './values.js';
 
 const kernels = (graph: Graph) =>
@@ -180,6 +186,110 @@ describe('fuseMatmul', () => {
     const fused = fuseMatmul(graph);
     expect(kernels(fused)).toEqual(expected);
     expectEqual(graph, fused);
+  });
+});
+
+describe('fuseNormGrad', () => {
+  const build = (extra: (graph: Graph, sum: Tensor, dx: Tensor, r: Tensor) => void) => {
+    const graph = new Graph();
+    const [dy, x] = [graph.input('dy', [4, 6]), graph.input('x', [4, 6])];
+    const r = graph.input('r', [4, 6]).relu();
+    const [, mean, rstd] = graph.apply(layerNormOperation, [x, graph.state('g', [6]), graph.state('b', [6])], {
+      eps: 0.1,
+    });
+    const [dx, dgamma] = graph.apply(layerNormGradOperation, [dy, x, graph.state('g', [6]), mean, rstd], {});
+    graph.update('g', dgamma);
+    extra(graph, r.add(dx), dx, r);
+    return graph;
+  };
+  test.each([
+    ['fuses the sum with what comes past the layer', 0, (graph: Graph, sum: Tensor) => graph.output('y', sum)],
+    ['leaves what has another reader', 1, (graph: Graph, sum: Tensor, dx: Tensor) => graph.output('y', sum.mul(dx))],
+    [
+      'takes one residual of two',
+      1,
+      (graph: Graph, sum: Tensor, _: Tensor, r: Tensor) => graph.output('y', sum.add(r)),
+    ],
+    [
+      'leaves what is computed later',
+      1,
+      (graph: Graph, _: Tensor, dx: Tensor, r: Tensor) => graph.output('y', dx.add(r.relu())),
+    ],
+  ])('%s', (_, adds, extra) => {
+    const graph = build(extra);
+    const fused = fuseNormGrad(graph);
+    expect(kernels(fused).filter((kernel) => kernel === 'add')).toHaveLength(adds);
+    expectEqual(graph, fused);
+  });
+});
+
+describe('fuseSumRows', () => {
+  test.each([
+    ['fuses the sums of a product', 'matmul_sum_rows', (x: Tensor, g: Graph) => matmul(x, g.state('w', [6, 5]))],
+    [
+      'fuses them where there is a transposed weight',
+      'matmul_sum_rows',
+      (x: Tensor, g: Graph) => matmul(x, g.state('w', [5, 6]), { transB: true }),
+    ],
+    ['leaves those of a weight gradient', 'matmul', (x: Tensor) => matmul(x, x, { transA: true })],
+  ])('%s', (_, expected, build) => {
+    const graph = new Graph();
+    const c = build(graph.input('x', [4, 6]), graph);
+    graph.output('sums', sumRows(c));
+    graph.output('c', c);
+    const fused = fuseSumRows(graph);
+    expect(kernels(fused)[0]).toBe(expected);
+    expectEqual(graph, fused);
+  });
+
+  test('looks through a reshape that keeps the columns, and through no other', () => {
+    for (const [shape, expected] of [
+      [[8, 5], ['matmul_sum_rows']],
+      [
+        [4, 10],
+        ['matmul', 'sum_rows'],
+      ],
+    ] as const) {
+      const graph = new Graph();
+      const c = matmul(graph.input('x', [2, 4, 6]), graph.state('w', [6, 5]));
+      graph.output('sums', sumRows(c.reshape(shape)));
+      graph.output('c', c);
+      const fused = fuseSumRows(graph);
+      expect(kernels(fused).filter((kernel) => kernel !== 'reshape')).toEqual(expected);
+      expectEqual(graph, fused);
+    }
+  });
+});
+
+describe('fuseResidualGrad', () => {
+  const trained = (p: number) => {
+    const graph = new Graph();
+    const rng = graph.input('rng', [4], 'u32');
+    const parameter = (name: string, shape: number[]) => graph.state(name, shape, 'f32', { trainable: true });
+    const norm = (x: Tensor, i: number) => layerNorm(x, parameter(`g${i}`, [8]), parameter(`b${i}`, [8]));
+    let x = linear(graph.input('x', [3, 4, 8]), parameter('w', [8, 8]), parameter('c', [8]));
+    for (const i of [0, 1, 2]) {
+      const branch = linear(norm(x, i), parameter(`w${i}`, [8, 8]), parameter(`c${i}`, [8]));
+      x = x.add(p > 0 ? dropout(branch, rng, { p }) : branch);
+    }
+    const loss = sumSquares(norm(x, 3));
+    graph.output('loss', loss);
+    for (const [name, gradient] of differentiate(graph, loss)) graph.update(name, gradient);
+    return fuseNormGrad(fuseDropout(graph));
+  };
+
+  test('joins norm, dropout and the sums of rows in the backward pass', () => {
+    const graph = trained(0.4);
+    const fused = fuseResidualGrad(graph);
+    const count = (name: string) => kernels(fused).filter((kernel) => kernel === name).length;
+    // The last norm has nothing beside it, and below the first there is no dropout.
+    expect([count('dropout_add_norm_grad'), count('layer_norm_grad'), count('dropout')]).toEqual([2, 2, 1]);
+    expectEqual(graph, fused);
+  });
+
+  test('leaves a graph without dropout as it was', () => {
+    const graph = trained(0);
+    expect(printGraph(fuseResidualGrad(graph))).toBe(printGraph(withoutDeadCode(graph)));
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/graph/operation.js';
 import { layerNormOperation } from '../../src/graph/ops/layer-norm.js';
 import { layerNormGradOperation } from '../../src/graph/ops/layer-norm-grad.js';
+import { sumRowsOperation } from '../../src/graph/ops/sum-rows.js';
 import { runStep, type StepOperand, sameBits } from './one-step.js';
 import { againstDefinition, defined, drawn, expectClose, f32, SETS } from './oracle.js';
 
@@ -153,6 +154,28 @@ describe('layer_norm_grad', () => {
     });
   });
 
+  it.each(SETS)('adds a residual to dx as add would, in place too, on %s', (isa) => {
+    const [shape, columns] = [[37, 45], [45]];
+    const inputs = [...operands(shape), drawn(shape, 5)];
+    const call = (count: number, inPlaceOf?: number) =>
+      runStep(
+        {
+          kernel: 'layer_norm_grad',
+          inputs: inputs.slice(0, count),
+          outputs: [{ shape, inPlaceOf }, { shape: columns }, { shape: columns }],
+          attrs,
+        },
+        { isa },
+      );
+    const [dx, ...sums] = call(5) as Float32Array[];
+    const want = dx.map((value, i) => Math.fround(value + inputs[5].data[i]));
+    for (const inPlaceOf of [undefined, 0, 5]) {
+      const got = call(6, inPlaceOf) as Float32Array[];
+      expect(sameBits(got[0], want), `in place of ${inPlaceOf}`).toBe(true);
+      expect([sameBits(got[1], sums[0]), sameBits(got[2], sums[1])]).toEqual([true, true]);
+    }
+  });
+
   it('adds many rows in chunks whose cut does not depend on threads', () => {
     const inputs = operands([5003, 40]);
     const call = {
@@ -167,6 +190,66 @@ describe('layer_norm_grad', () => {
         expect(sameBits(output, one[r]), `result ${r}`).toBe(true);
       });
     }
+  });
+});
+
+describe('dropout_add_norm_grad', () => {
+  const rng = { shape: [4], data: Uint32Array.of(1, 2, 3, 0) };
+  const drawing = { p: 0.25, stream: 6 };
+
+  it.each(SETS)('has the bits of layer_norm_grad and dropout, for any number of threads, on %s', (isa) => {
+    for (const shape of [
+      [3, 5],
+      [70, 33],
+      [5, 3, 24],
+      [1203, 40],
+    ]) {
+      const d = shape.at(-1) as number;
+      const [x, gamma, beta] = [drawn(shape, 1, 2, 3), drawn([d], 2), drawn([d], 3)];
+      const [, mean, rstd] = defined(forward, [x, gamma, beta], attrs);
+      const inputs = [
+        drawn(shape, 4),
+        x,
+        gamma,
+        f32(mean.shape, mean.data),
+        f32(rstd.shape, rstd.data),
+        drawn(shape, 5),
+      ];
+      const rows = [{ shape }, { shape: [d] }, { shape: [d] }];
+      const norm = runStep({ kernel: 'layer_norm_grad', inputs, outputs: rows, attrs }, { isa }) as Float32Array[];
+      const dropped = {
+        kernel: 'dropout',
+        inputs: [{ shape, data: norm[0] }, rng],
+        outputs: [{ shape }],
+        attrs: drawing,
+      };
+      const [dx] = runStep(dropped, { isa }) as Float32Array[];
+      const [bias] = defined(sumRowsOperation as never, [{ shape, data: dx }], {});
+      for (const threads of [1, 2, 5]) {
+        const call = { kernel: 'dropout_add_norm_grad', inputs: [...inputs, rng], attrs: drawing };
+        const got = runStep({ ...call, outputs: [...rows, ...rows.slice(0, 2)] }, { isa, threads }) as Float32Array[];
+        for (const [i, want] of [...norm, dx].entries())
+          expect(sameBits(got[i], want), `result ${i} ${shape}`).toBe(true);
+        const magnitude = Math.max(...dx.map(Math.abs)) * (dx.length / d);
+        expectClose(got[4], bias.data, () => 2 ** -22 * magnitude);
+      }
+    }
+  });
+
+  it('refuses a dx in the memory of what is still read', () => {
+    const shape = [2, 8];
+    const inputs = [
+      ...[1, 2].map((seed) => drawn(shape, seed)),
+      drawn([8], 3),
+      drawn([2], 4),
+      drawn([2], 5),
+      drawn(shape, 6),
+      rng,
+    ];
+    const sums = { shape: [8] };
+    const outputs = [{ shape }, sums, sums, { shape, inPlaceOf: 1 }, sums];
+    const call = () => runStep({ kernel: 'dropout_add_norm_grad', inputs, outputs, attrs: drawing });
+    expect(call).toThrow(/must not share memory with sum/);
   });
 });
 

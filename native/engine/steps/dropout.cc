@@ -5,15 +5,14 @@
 //   gelu_dropout_grad       dy, x, rng → dx
 //   dropout_add             x, residual, rng → y
 //   drop_path               x (B, …), rng → y: sample b times what dropout makes of element b of (1, …, 1); its own gradient too
-// rng u32 (4) = [seed low, seed high, step, unused]. A result may share memory with any other operand.
+// drawn.h says what rng is. A result may share memory with any other operand.
 #include "kernels/dropout/dropout.h"
 #include "kernels/elementwise/elementwise.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "engine/step.h"
-#include "engine/steps/operands.h"
+#include "engine/steps/drawn.h"
 #include "engine/steps/split.h"
 
 namespace flashbook {
@@ -23,29 +22,16 @@ constexpr int64_t kPerPiece = 32768;   // elements in about ten microseconds
 
 class DropoutStep : public Step {
  public:
-  DropoutStep(const BindContext& context, const Operand& rng, int64_t n) : rng_(rng.as<uint32_t>()), n_(n) {
-    const double p = context.number("p");
-    if (!(p >= 0 && p <= 1)) attribute_error("p", "a probability from 0 to 1", p);
-    draw_.stream = static_cast<uint32_t>(integer_attribute(context, "stream", 0, UINT32_MAX));
-    draw_.threshold = static_cast<uint32_t>(std::floor(p * 65536.0 + 0.5));
-    draw_.scale = static_cast<float>(65536.0 / (65536.0 - draw_.threshold));
-  }
+  DropoutStep(const BindContext& context, const Operand& rng, int64_t n) : n_(n), drawn_(context, rng) {}
   double flops() const override { return static_cast<double>(n_); }
 
  protected:
-  DropoutDraw draw() const {
-    DropoutDraw draw = draw_;
-    draw.seed_low = rng_[0];
-    draw.seed_high = rng_[1];
-    draw.step = rng_[2];
-    return draw;
-  }
+  DropoutDraw draw() const { return drawn_.draw(); }
 
-  const uint32_t* rng_;
   int64_t n_;
 
  private:
-  DropoutDraw draw_{};
+  Drawn drawn_;
 };
 
 using Unary = void (*)(const float*, float*, int64_t, int64_t, const DropoutDraw&);

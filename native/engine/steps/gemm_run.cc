@@ -73,7 +73,18 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
     const int64_t bytes = kernels_->scratch_bytes(piece, std::min(grid_.block_columns, problem.n));
     scratch_bytes_ = std::max(scratch_bytes_, ceil_div(bytes, 64) * 64);
   }
-  context.workspace(static_cast<size_t>(packed_bytes_ + (parts_ - 1) * sums_bytes_ + slots_ * scratch_bytes_));
+  context.workspace(workspace_bytes());
+}
+
+void GemmRun::bind_strips(BindContext& context, const gemm::Problem& problem, const Operand& b, int64_t bytes) {
+  bind(context, problem, b);
+  const int64_t tile_bytes = 4 * std::max<int64_t>(problem.n, 1) * kernels_->tile_rows;
+  strip_rows_ = std::max<int64_t>(1, bytes / tile_bytes) * kernels_->tile_rows;
+  // Where a block packs its own share of B, strips would pack it again and again.
+  in_strips_ = parts_ == 1 && packing_ != Packing::in_block && problem.n > 0;
+  if (!in_strips_) return;
+  slots_ = static_cast<int>(std::min<int64_t>({context.pool().threads(), 64, strips()}));
+  context.workspace(workspace_bytes());
 }
 
 // Part `part` of the sums over k: the first goes to the result, the others to the workspace.
@@ -90,23 +101,28 @@ gemm::Problem GemmRun::piece_of(const gemm::Problem& problem, int64_t part, std:
   return piece;
 }
 
+// The problem with B packed into the workspace, where it is to be.
+gemm::Problem GemmRun::packed(RunContext& context) const {
+  gemm::Problem problem = problem_;
+  if (packing_ != Packing::shared) return problem;
+  void* const packed = context.workspace;
+  const int64_t columns = kernels_->tile_columns;
+  const int64_t panels = ceil_div(problem.n, columns);
+  const int64_t parts = problem.k * problem.n < kWorthSplitting ? 1 : std::min<int64_t>(panels, 4 * grid_.slots);
+  split_items(context.pool, parts, grid_.slots, [&](int64_t, int64_t part) {
+    const int64_t n0 = panels * part / parts * columns;
+    const int64_t n1 = std::min(problem.n, panels * (part + 1) / parts * columns);
+    kernels_->pack_b(problem, n0, n1, packed);
+  });
+  problem.packed_b = packed;
+  return problem;
+}
+
 void GemmRun::run(RunContext& context) const {
   if (problem_.m == 0 || problem_.n == 0) return;
-  gemm::Problem problem = problem_;
+  const gemm::Problem problem = packed(context);
   std::byte* const sums = context.workspace + packed_bytes_;
   std::byte* const scratch = sums + (parts_ - 1) * sums_bytes_;
-  if (packing_ == Packing::shared) {
-    void* const packed = context.workspace;
-    const int64_t columns = kernels_->tile_columns;
-    const int64_t panels = ceil_div(problem.n, columns);
-    const int64_t parts = problem.k * problem.n < kWorthSplitting ? 1 : std::min<int64_t>(panels, 4 * grid_.slots);
-    split_items(context.pool, parts, grid_.slots, [&](int64_t, int64_t part) {
-      const int64_t n0 = panels * part / parts * columns;
-      const int64_t n1 = std::min(problem.n, panels * (part + 1) / parts * columns);
-      kernels_->pack_b(problem, n0, n1, packed);
-    });
-    problem.packed_b = packed;
-  }
   split_items(context.pool, grid_.blocks() * parts_, slots_, [&](int64_t slot, int64_t index) {
     const Grid::Block block = grid_.block(index % grid_.blocks());
     const gemm::Problem piece = piece_of(problem, index / grid_.blocks(), sums);

@@ -1,10 +1,10 @@
 // Steps layer_norm {eps} and layer_norm_grad: kernels/norm/norm.h has the formulas.
 //   layer_norm        x (…,D), gamma (D), beta (D) → y (…,D), mean (rows), rstd (rows); the last two may be left out
-//   layer_norm_grad   dy (…,D), x (…,D), gamma (D), mean (rows), rstd (rows) → dx (…,D), dgamma (D), dbeta (D)
+//   layer_norm_grad   dy (…,D), x (…,D), gamma (D), mean (rows), rstd (rows), residual (…,D)? → dx (…,D), dgamma (D), dbeta (D)
 #include "kernels/norm/norm.h"
 
 #include "engine/step.h"
-#include "engine/steps/operands.h"
+#include "engine/steps/norm_operands.h"
 #include "engine/steps/split.h"
 #include "kernels/reduce/reduce.h"
 
@@ -12,9 +12,6 @@ namespace flashbook {
 namespace {
 
 constexpr int64_t kPerPiece = 32768;   // elements in about ten microseconds
-
-// Rows of one partial sum of dgamma and dbeta: at most 64 partial sums, by the shape alone.
-int64_t chunk_rows(int64_t rows) { return std::max<int64_t>(32, (rows + 63) / 64); }
 
 class LayerNorm final : public Step {
  public:
@@ -43,11 +40,11 @@ class LayerNorm final : public Step {
 class LayerNormGrad final : public Step {
  public:
   LayerNormGrad(BindContext& context, const Operand& dy, const Operand& x, const Operand& gamma, const Operand& mean,
-                const Operand& rstd, const Operand& dx, const Operand& dgamma, const Operand& dbeta)
+                const Operand& rstd, const float* residual, const Operand& dx, const Operand& dgamma, const Operand& dbeta)
       : kernels_(norm_table(context.isa())), reduce_(reduce_table(context.isa())), dy_(dy.as<float>()), x_(x.as<float>()),
-        gamma_(gamma.as<float>()), mean_(mean.as<float>()), rstd_(rstd.as<float>()), dx_(dx.as<float>()),
-        dgamma_(dgamma.as<float>()), dbeta_(dbeta.as<float>()), rows_(dy.rows()), columns_(dy.columns()),
-        chunk_(chunk_rows(rows_)), chunks_((rows_ + chunk_ - 1) / chunk_) {
+        gamma_(gamma.as<float>()), mean_(mean.as<float>()), rstd_(rstd.as<float>()), residual_(residual),
+        dx_(dx.as<float>()), dgamma_(dgamma.as<float>()), dbeta_(dbeta.as<float>()), rows_(dy.rows()), columns_(dy.columns()),
+        chunk_(norm_chunk_rows(rows_)), chunks_((rows_ + chunk_ - 1) / chunk_) {
     context.workspace(static_cast<size_t>(2 * chunks_ * columns_) * sizeof(float));
   }
 
@@ -57,34 +54,23 @@ class LayerNormGrad final : public Step {
     split_range(context.pool, chunks_, 1, kPerPiece / (chunk_ * columns_) + 1, [&](int64_t first, int64_t last) {
       for (int64_t c = first; c < last; ++c) {
         const int64_t begin = c * chunk_, rows = std::min(chunk_, rows_ - begin), at = begin * columns_;
-        kernels_.backward(dy_ + at, x_ + at, gamma_, mean_ + begin, rstd_ + begin, dx_ + at, dgammas + c * columns_,
-                          dbetas + c * columns_, rows, columns_);
+        kernels_.backward(dy_ + at, x_ + at, gamma_, mean_ + begin, rstd_ + begin, residual_ ? residual_ + at : nullptr, dx_ + at,
+                          dgammas + c * columns_, dbetas + c * columns_, rows, columns_);
       }
     });
     reduce_.sum_rows(dgammas, dgamma_, chunks_, columns_);
     reduce_.sum_rows(dbetas, dbeta_, chunks_, columns_);
   }
-  double flops() const override { return 15.0 * static_cast<double>(rows_ * columns_); }
-  double bytes() const override { return 12.0 * static_cast<double>((rows_ + 1) * columns_); }
+  double flops() const override { return (residual_ ? 16.0 : 15.0) * static_cast<double>(rows_ * columns_); }
+  double bytes() const override { return (residual_ ? 16.0 : 12.0) * static_cast<double>((rows_ + 1) * columns_); }
 
  private:
   const NormKernels& kernels_;
   const ReduceKernels& reduce_;
-  const float *dy_, *x_, *gamma_, *mean_, *rstd_;
+  const float *dy_, *x_, *gamma_, *mean_, *rstd_, *residual_;
   float *dx_, *dgamma_, *dbeta_;
   int64_t rows_, columns_, chunk_, chunks_;
 };
-
-void expect_columns(const Operand& x) {
-  if (x.columns() < 1) throw BindError("expected at least one column for x but received f32 " + shape_text(x.shape));
-}
-
-// One value a row: (rows), or the leading dimensions of x.
-const Operand& expect_row_values(const Operand& operand, const Operand& x, const char* name) {
-  const std::vector<int64_t> leading(x.shape.begin(), x.shape.end() - 1);
-  if (operand.dtype == DType::f32 && operand.shape == leading) return operand;
-  return expect(operand, DType::f32, {x.rows()}, name);
-}
 
 }  // namespace
 
@@ -105,7 +91,7 @@ std::unique_ptr<Step> bind_layer_norm(BindContext& context) {
 }
 
 std::unique_ptr<Step> bind_layer_norm_grad(BindContext& context) {
-  expect_counts(context, 5, 5, 3);
+  expect_counts(context, 5, 6, 3);
   const Operand& dy = expect(context.input(0), DType::f32, {kAnyDims, kAnySize}, "dy");
   const Operand& x = expect_same_shape(context.input(1), dy, "x");
   expect_columns(x);
@@ -115,7 +101,8 @@ std::unique_ptr<Step> bind_layer_norm_grad(BindContext& context) {
   const Operand& dx = expect_same_shape(context.output(0), dy, "dx");
   const Operand& dgamma = expect(context.output(1), DType::f32, {x.columns()}, "dgamma");
   const Operand& dbeta = expect(context.output(2), DType::f32, {x.columns()}, "dbeta");
-  return std::make_unique<LayerNormGrad>(context, dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+  const float* residual = context.has_input(5) ? expect_same_shape(context.input(5), dy, "residual").as<float>() : nullptr;
+  return std::make_unique<LayerNormGrad>(context, dy, x, gamma, mean, rstd, residual, dx, dgamma, dbeta);
 }
 
 }  // namespace flashbook

@@ -24,6 +24,7 @@ std::unique_ptr<Step> bind_unfold(BindContext&);
 std::unique_ptr<Step> bind_drop_path(BindContext&);
 std::unique_ptr<Step> bind_dropout(BindContext&);
 std::unique_ptr<Step> bind_dropout_add(BindContext&);
+std::unique_ptr<Step> bind_dropout_add_norm_grad(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout_grad(BindContext&);
 std::unique_ptr<Step> bind_gelu_dropout_with_slope(BindContext&);
@@ -59,6 +60,7 @@ std::unique_ptr<Step> bind_router_z_loss_grad(BindContext&);
 // gemm
 std::unique_ptr<Step> bind_linear(BindContext&);
 std::unique_ptr<Step> bind_matmul(BindContext&);
+std::unique_ptr<Step> bind_matmul_sum_rows(BindContext&);
 
 // layout
 std::unique_ptr<Step> bind_concat(BindContext&);
@@ -143,6 +145,7 @@ constexpr Entry kEntries[] = {
     {"drop_path", bind_drop_path},
     {"dropout", bind_dropout},
     {"dropout_add", bind_dropout_add},
+    {"dropout_add_norm_grad", bind_dropout_add_norm_grad},
     {"gelu_dropout", bind_gelu_dropout},
     {"gelu_dropout_grad", bind_gelu_dropout_grad},
     {"gelu_dropout_with_slope", bind_gelu_dropout_with_slope},
@@ -178,6 +181,7 @@ constexpr Entry kEntries[] = {
     // gemm
     {"linear", bind_linear},
     {"matmul", bind_matmul},
+    {"matmul_sum_rows", bind_matmul_sum_rows},
 
     // layout
     {"concat", bind_concat},

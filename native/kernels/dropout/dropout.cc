@@ -56,13 +56,11 @@ void gelu_dropout_with_slope(const float* x, float* y, float* slope, int64_t beg
     return dropout(x, slope, begin, n, draw);
   }
   const VecF scale = set1(draw.scale);
-  const Streamed slopes(slope);   // the backward pass reads them
   map_drawn(y, begin, n, draw, [=](int64_t i, auto part, Mask kept) {
     const Gelu g = gelu_with_slope(load(x + i, part));
-    slopes.put(i, drop(g.slope, scale, kept), part);
+    store(slope + i, drop(g.slope, scale, kept), part);
     return drop(g.y, scale, kept);
   });
-  stream_end();
 }
 
 void gelu_dropout_grad(const float* dy, const float* x, float* dx, int64_t begin, int64_t n, const DropoutDraw& draw) {

@@ -31,8 +31,10 @@ void forward(const float* x, const float* gamma, const float* beta, float eps, f
   }
 }
 
-void backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, float* dx,
-              float* dgamma, float* dbeta, int64_t rows, int64_t columns) {
+// finish(element, part, value) is what becomes of a value of dx.
+template <class F>
+FB_INLINE void backward_rows(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, float* dx,
+                             float* dgamma, float* dbeta, int64_t rows, int64_t columns, F finish) {
   for (int64_t c = 0; c < columns; ++c) dgamma[c] = dbeta[c] = 0.0f;
   const float count = static_cast<float>(columns);
   for (int64_t r = 0; r < rows; ++r, dy += columns, x += columns, dx += columns) {
@@ -50,8 +52,18 @@ void backward(const float* dy, const float* x, const float* gamma, const float* 
       const VecF normal = (load(x + c, part) - center) * scale;
       store(dgamma + c, fma(d, normal, load(dgamma + c, part)), part);
       store(dbeta + c, load(dbeta + c, part) + d, part);
-      store(dx + c, scale * fnma(normal, b, d * load(gamma + c, part) - a), part);
+      store(dx + c, finish(r * columns + c, part, scale * fnma(normal, b, d * load(gamma + c, part) - a)), part);
     });
+  }
+}
+
+void backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, const float* residual,
+              float* dx, float* dgamma, float* dbeta, int64_t rows, int64_t columns) {
+  if (residual == nullptr) {
+    backward_rows(dy, x, gamma, mean, rstd, dx, dgamma, dbeta, rows, columns, [](int64_t, auto, VecF value) { return value; });
+  } else {
+    backward_rows(dy, x, gamma, mean, rstd, dx, dgamma, dbeta, rows, columns,
+                  [residual](int64_t i, auto part, VecF value) { return value + load(residual + i, part); });
   }
 }
 

@@ -25,8 +25,8 @@ void forward(const float* x, const float* gamma, const float* beta, float eps, f
   }
 }
 
-void backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, float* dx,
-              float* dgamma, float* dbeta, int64_t rows, int64_t columns) {
+void backward(const float* dy, const float* x, const float* gamma, const float* mean, const float* rstd, const float* residual,
+              float* dx, float* dgamma, float* dbeta, int64_t rows, int64_t columns) {
   for (int64_t c = 0; c < columns; ++c) dgamma[c] = dbeta[c] = 0.0f;
   for (int64_t r = 0; r < rows; ++r, dy += columns, x += columns, dx += columns) {
     double sum = 0, product = 0;
@@ -41,7 +41,8 @@ void backward(const float* dy, const float* x, const float* gamma, const float* 
       const float d = dy[c];
       dgamma[c] += d * normal;
       dbeta[c] += d;
-      dx[c] = static_cast<float>(rstd[r] * (static_cast<double>(d) * gamma[c] - a - normal * b));
+      const float value = static_cast<float>(rstd[r] * (static_cast<double>(d) * gamma[c] - a - normal * b));
+      dx[c] = residual == nullptr ? value : value + residual[r * columns + c];
     }
   }
 }

@@ -18,6 +18,7 @@ import { conv2dGradWeightOperation } from './conv2d-grad-weight.js';
 import { dropPathOperation } from './drop-path.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
+import { dropoutAddNormGradOperation } from './dropout-add-norm-grad.js';
 import { expOperation } from './exp.js';
 import { expertsOperation } from './experts.js';
 import { expertsGradOperation } from './experts-grad.js';
@@ -39,6 +40,7 @@ import { logOperation } from './log.js';
 import { lstmOperation } from './lstm.js';
 import { lstmGradOperation } from './lstm-grad.js';
 import { matmulOperation } from './matmul.js';
+import { matmulSumRowsOperation } from './matmul-sum-rows.js';
 import { maxPool2dOperation } from './max-pool2d.js';
 import { maxPool2dGradOperation } from './max-pool2d-grad.js';
 import { mulOperation } from './mul.js';
@@ -82,6 +84,7 @@ const ALL = [
   linearOperation,
   qlinearOperation,
   matmulOperation,
+  matmulSumRowsOperation,
   addOperation,
   mulOperation,
   scaleOperation,
@@ -98,6 +101,7 @@ const ALL = [
   dropoutOperation,
   dropPathOperation,
   dropoutAddOperation,
+  dropoutAddNormGradOperation,
   geluDropoutOperation,
   geluDropoutGradOperation,
   geluDropoutWithSlopeOperation,
