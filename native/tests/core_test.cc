@@ -1,5 +1,5 @@
-// The thread pool, the thread budget and the executor under concurrent use. Built with -DFLASHBOOK_TESTS=ON; run under
-// ThreadSanitizer by `npm run test:tsan` and under AddressSanitizer by `npm run test:asan`.
+// The thread pool, the thread budget and the executor under concurrent use. Built with -DFLASHBOOK_TESTS=ON; run by
+// `npm run test:core`, under ThreadSanitizer by `npm run test:tsan` and under AddressSanitizer by `npm run test:asan`.
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>

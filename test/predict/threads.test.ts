@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { buildArtefact } from '../../src/export/artefact.js';
 import { runtimeInfo, setThreads } from '../../src/native/index.js';
 import { loadPredictor } from '../../src/predict/index.js';
 import { artefactOptions, rawWindows } from '../export/price-predictor-artefact.js';
+import type { TwoWorkersAnswer } from './two-workers.js';
 
 const { threads } = runtimeInfo();
 afterAll(() => setThreads(threads));
@@ -23,6 +26,20 @@ describe('threads of a prediction', () => {
       expect((await running).logits).toEqual(alone);
     }
   });
+
+  it('do not fight where two worker threads predict at the same time', () => {
+    const { stdout, stderr, status } = spawnSync(
+      process.execPath,
+      ['--import', join(import.meta.dirname, '../typescript-hooks.mjs'), join(import.meta.dirname, 'two-workers.ts')],
+      { encoding: 'utf8', timeout: 60_000 },
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    const { one, two, same } = JSON.parse(stdout) as TwoWorkersAnswer;
+    expect(same).toBe(true);
+    // Both have a core each then, with a pool of one thread and of two: helpers that spin beside them would take as much processor time
+    // again. Processor time, and the least of rounds, so that a busy machine changes little.
+    expect(Math.min(...two)).toBeLessThan(1.6 * Math.min(...one));
+  }, 90_000);
 
   it('sleep when there is nothing to predict', async () => {
     await using held = wrap(await loadPredictor(artefact, { backend: 'native', threads: 2 }));
