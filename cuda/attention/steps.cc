@@ -1,81 +1,54 @@
-// Steps attention and attention_grad {heads, causal, queries: all | last, precision, windows, strides, alibi: one number a head}, checked as in native/engine/steps/attention.cc:
+// Steps attention and attention_grad {heads, causal, queries: all | last, precision, windows, strides, alibi: one number a head}, operands as on the processor:
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
 #include "cuda/attention/attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
 
-#include "cuda/gemm/attributes.h"
+#include "cuda/engine/steps.h"
+#include "engine/steps/attention_operands.h"
 
 namespace flashbook {
 namespace {
 
 using cuda::attention::Problem;
 
-// One number a head; false where the attribute is absent.
-template <class T>
-bool read_pattern(const BindContext& context, const char* name, int64_t heads, double low, bool whole, T* into) {
-  const std::vector<double> list = context.numbers(name);
-  if (list.empty()) return false;
-  if (static_cast<int64_t>(list.size()) != heads) {
-    throw BindError("expected " + std::to_string(heads) + " numbers, one a head, for attribute " + name + " but received " +
-                    std::to_string(list.size()));
-  }
-  for (double value : list) {
-    if (!(value >= low && value <= INT32_MAX) || (whole && value != std::floor(value))) {
-      attribute_error(name, (whole ? "integers" : "numbers") + std::string(" from ") + std::to_string(static_cast<int64_t>(low)) +
-                            " to " + std::to_string(INT32_MAX), value);
-    }
-  }
-  constexpr int kMaxHeads = cuda::attention::kMaxPatternHeads;
-  if (heads > kMaxHeads) {
-    throw BindError("expected at most " + std::to_string(kMaxHeads) + " heads with a pattern of their own on CUDA but received " +
-                    std::to_string(heads));
-  }
-  std::transform(list.begin(), list.end(), into, [](double value) { return static_cast<T>(value); });
-  return true;
-}
-
-cuda::attention::Patterns patterns_of(const BindContext& context, int64_t heads) {
+cuda::attention::Patterns patterns_of(const AttentionLayout& layout) {
   cuda::attention::Patterns patterns;
-  std::fill(std::begin(patterns.stride), std::end(patterns.stride), 1);
-  patterns.causal = context.flag("causal", false);
-  const bool windows = read_pattern(context, "windows", heads, 0, true, patterns.window);
-  const bool strides = read_pattern(context, "strides", heads, 1, true, patterns.stride);
-  const bool slopes = read_pattern(context, "alibi", heads, 0, false, patterns.slope);
-  patterns.per_head = windows || strides || slopes;
+  patterns.causal = layout.causal;
+  patterns.per_head = std::any_of(layout.patterns.begin(), layout.patterns.end(),
+                                  [](const HeadPattern& p) { return p.window != 0 || p.stride != 1 || p.slope != 0; });
+  if (!patterns.per_head) return patterns;
+  constexpr int64_t kMaxHeads = cuda::attention::kMaxPatternHeads;
+  if (layout.heads > kMaxHeads) {
+    throw BindError("expected at most " + std::to_string(kMaxHeads) + " heads with a pattern of their own on CUDA but received " +
+                    std::to_string(layout.heads));
+  }
+  for (size_t head = 0; head < layout.patterns.size(); head++) {
+    const HeadPattern& pattern = layout.patterns[head];
+    patterns.window[head] = static_cast<int>(pattern.window);
+    patterns.stride[head] = static_cast<int>(pattern.stride);
+    patterns.slope[head] = pattern.slope;
+  }
   return patterns;
 }
 
 // All but the memory that is written.
 Problem problem_of(const BindContext& context, const Operand& qkv) {
-  expect(qkv, DType::f32, {kAnySize, kAnySize, kAnySize}, "qkv");
-  const int64_t heads = integer_attribute(context, "heads", 1, INT32_MAX);
-  const int64_t steps = qkv.shape[1], columns = qkv.shape[2];
-  constexpr int64_t kMaxHeadDim = 256;   // of the processor; the sizes that are this device's own limits come last
-  if (steps < 1 || columns < 1 || columns % (3 * heads) != 0 || columns / (3 * heads) > kMaxHeadDim) {
-    throw BindError("expected (B, T, 3 · heads · headDim) with heads = " + std::to_string(heads) + ", headDim 1 to " +
-                    std::to_string(kMaxHeadDim) + " and T at least 1 for qkv but received " + shape_text(qkv.shape));
-  }
-  const std::string queries = context.text("queries", "all");
-  if (queries != "all" && queries != "last") {
-    throw BindError("expected 'all' or 'last' for attribute queries but received '" + queries + "'");
-  }
-  if (columns / (3 * heads) > cuda::attention::kMaxHeadDim || steps > cuda::attention::kMaxSteps) {
+  const AttentionLayout layout = attention_layout(context, qkv);
+  if (layout.head_dim > cuda::attention::kMaxHeadDim || layout.steps > cuda::attention::kMaxSteps) {
     throw BindError("expected headDim 1 to " + std::to_string(cuda::attention::kMaxHeadDim) + " and T 1 to " +
-                    std::to_string(cuda::attention::kMaxSteps) + " on CUDA but received headDim " +
-                    std::to_string(columns / (3 * heads)) + " and T " + std::to_string(steps));
+                    std::to_string(cuda::attention::kMaxSteps) + " on CUDA but received headDim " + std::to_string(layout.head_dim) +
+                    " and T " + std::to_string(layout.steps));
   }
   Problem problem;
-  problem.batch = qkv.shape[0];
-  problem.heads = static_cast<int>(heads);
-  problem.steps = static_cast<int>(steps);
-  problem.queries = queries == "last" ? 1 : problem.steps;
-  problem.head_dim = static_cast<int>(columns / (3 * heads));
-  problem.patterns = patterns_of(context, heads);
-  problem.precision = cuda::precision_attribute(context);
+  problem.batch = layout.batch;
+  problem.heads = static_cast<int>(layout.heads);
+  problem.steps = static_cast<int>(layout.steps);
+  problem.queries = static_cast<int>(layout.queries);
+  problem.head_dim = static_cast<int>(layout.head_dim);
+  problem.patterns = patterns_of(layout);
+  problem.precision = layout.bf16 ? cuda::Precision::bf16 : cuda::Precision::f32;
   problem.qkv = qkv.as<float>();
   return problem;
 }

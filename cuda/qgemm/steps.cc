@@ -1,49 +1,18 @@
 // Steps qlinear {activation}: y = activation(x·wᵀ + bias) + residual with int8 weights and activations quantised row by row as they
-// come, and quantise_rows, the same quantisation alone; checked as in native/engine/steps/qlinear.cc.
+// come, and quantise_rows, the same quantisation alone; operands as on the processor.
 #include "cuda/gemm/attributes.h"
 #include "cuda/qgemm/qgemm.h"
+#include "engine/steps/product_operands.h"
 
 namespace flashbook {
 
 std::unique_ptr<Step> bind_qlinear(BindContext& context) {
-  expect_counts(context, 3, 5, 1);
-  const Operand& x = context.input(0);
-  const Operand& w = expect(context.input(1), DType::i8, {kAnySize, kAnySize}, "wq");
-  const Operand& y = context.output(0);
   cuda::qgemm::Problem problem;
-  problem.n = w.shape[0];
-  problem.k = w.shape[1];
-  if (problem.k < 1 || problem.k > cuda::qgemm::kMaxInner) {
-    throw BindError("expected at least 1 and at most " + std::to_string(cuda::qgemm::kMaxInner) + " columns for wq but received " +
-                    std::to_string(problem.k) + ": sums would not fit 32 bits");
-  }
+  const Operand& w = read_qlinear(context, problem, cuda::qgemm::kMaxInner);
+  problem.activation = cuda::activation_attribute(context);
   if (problem.n > cuda::gemm::kMaxColumns) {
     throw BindError("expected at most " + std::to_string(cuda::gemm::kMaxColumns) + " rows for wq but received " +
                     std::to_string(problem.n));
-  }
-  const Operand& scale = expect(context.input(2), DType::f32, {problem.n}, "wscale");
-  expect(x, DType::f32, {kAnyDims, problem.k}, "x");
-  std::vector<int64_t> out_shape(x.shape.begin(), x.shape.end() - 1);
-  out_shape.push_back(problem.n);
-  expect(y, DType::f32, out_shape, "y");
-  problem.m = problem.n == 0 ? 0 : y.elements() / problem.n;
-  problem.x = x.as<float>();
-  problem.w = w.as<int8_t>();
-  problem.w_scale = scale.as<float>();
-  problem.y = y.as<float>();
-  problem.activation = cuda::activation_attribute(context);
-  expect_apart(y, x, "x");
-  expect_apart(y, w, "wq");
-  expect_apart(y, scale, "wscale");
-  if (context.has_input(3)) {
-    const Operand& bias = expect(context.input(3), DType::f32, {problem.n}, "bias");
-    expect_apart(y, bias, "bias");
-    problem.bias = bias.as<float>();
-  }
-  if (context.has_input(4)) {
-    const Operand& residual = expect_same_shape(context.input(4), y, "residual");
-    expect_apart(y, residual, "residual");
-    problem.residual = residual.as<float>();
   }
   const size_t packed = cuda::qgemm::packed_w_bytes(problem);
   if (packed > 0 && context.frozen() && w.is_state) {

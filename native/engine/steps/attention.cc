@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "engine/step.h"
-#include "engine/steps/operands.h"
+#include "engine/steps/attention_operands.h"
 #include "engine/steps/split.h"
 
 namespace flashbook {
@@ -19,20 +19,7 @@ constexpr int64_t kLeastQueryBlock = 32;
 // Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;
 
-struct HeadPattern {
-  int64_t window = 0, stride = 1;
-  float slope = 0;
-};
-
-// Attention over packed qkv: (B, steps, 3·width).
-struct Layout {
-  int64_t batch, steps, heads, head_dim, queries;
-  bool causal, bf16;
-  std::vector<HeadPattern> patterns;   // one a head
-
-  int64_t width() const { return heads * head_dim; }
-  double pairs() const;
-};
+using Layout = AttentionLayout;
 
 // The rows of a head that see each other: all of them, or with a stride those of one residue. A strided head is `stride` dense ones
 // side by side, with rows, window and slope in steps of the stride.
@@ -66,14 +53,15 @@ std::vector<Part> parts_of(const Layout& layout) {
   return parts;
 }
 
-double Layout::pairs() const {
+// Pairs of a query and a key that it sees.
+double pairs_of(const Layout& layout) {
   double sum = 0;
-  for (const Part& part : parts_of(*this)) {
+  for (const Part& part : parts_of(layout)) {
     for (int64_t query = 0; query < part.rows.queries; ++query) {
       sum += static_cast<double>(part.rows.end_key(query) - part.rows.first_key(query));
     }
   }
-  return sum * static_cast<double>(batch);
+  return sum * static_cast<double>(layout.batch);
 }
 
 AttentionRows rows_at(const Layout& layout, const Part& part, const float* sequence) {
@@ -88,7 +76,7 @@ class Attention final : public Step {
  public:
   Attention(BindContext& context, Layout layout, const Operand& qkv, const Operand& o, float* lse)
       : kernels_(attention_table(context.isa())), layout_(std::move(layout)), qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse),
-        slots_(context.pool().threads()), flops_(layout_.pairs() * static_cast<double>(4 * layout_.head_dim + 5)) {
+        slots_(context.pool().threads()), flops_(pairs_of(layout_) * static_cast<double>(4 * layout_.head_dim + 5)) {
     const std::vector<Part> parts = parts_of(layout_);
     int64_t block = kQueryBlock;
     const auto pieces = [&] {
@@ -149,7 +137,7 @@ class AttentionGrad final : public Step {
                 const Operand& dqkv)
       : kernels_(attention_table(context.isa())), layout_(std::move(layout)), parts_(parts_of(layout_)), d_o_(d_o.as<float>()),
         qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()),
-        flops_(layout_.pairs() * static_cast<double>(10 * layout_.head_dim + 8)) {
+        flops_(pairs_of(layout_) * static_cast<double>(10 * layout_.head_dim + 8)) {
     for (const Part& part : parts_) scratch_ = std::max(scratch_, (kernels_.backward_scratch(part.rows) + 15) / 16 * 16);
     slots_ = flops_ < 2 * kWorthWaking
         ? 1 : static_cast<int>(std::min<int64_t>(slots_, layout_.batch * static_cast<int64_t>(parts_.size())));
@@ -201,53 +189,6 @@ class AttentionGrad final : public Step {
   const double flops_;
   int64_t scratch_ = 0;
 };
-
-constexpr int64_t kMaxHeadDim = 256;
-
-// One number a head, `fallback` where the attribute is absent.
-std::vector<double> head_numbers(const BindContext& context, const char* name, int64_t heads, double low, bool whole, double fallback) {
-  std::vector<double> list = context.numbers(name);
-  if (list.empty()) return std::vector<double>(static_cast<size_t>(heads), fallback);
-  if (static_cast<int64_t>(list.size()) != heads) {
-    throw BindError("expected " + std::to_string(heads) + " numbers, one a head, for attribute " + name + " but received " +
-                    std::to_string(list.size()));
-  }
-  for (double value : list) {
-    if (!(value >= low && value <= INT32_MAX) || (whole && value != std::floor(value))) {
-      attribute_error(name, (whole ? "integers" : "numbers") + std::string(" from ") + std::to_string(static_cast<int64_t>(low)) +
-                            " to " + std::to_string(INT32_MAX), value);
-    }
-  }
-  return list;
-}
-
-Layout attention_layout(const BindContext& context, const Operand& qkv) {
-  expect(qkv, DType::f32, {kAnySize, kAnySize, kAnySize}, "qkv");
-  const int64_t heads = integer_attribute(context, "heads", 1, INT32_MAX);
-  const int64_t steps = qkv.shape[1], columns = qkv.shape[2];
-  if (steps < 1 || steps > INT32_MAX || columns < 1 || columns % (3 * heads) != 0 || columns / (3 * heads) > kMaxHeadDim) {
-    throw BindError("expected (B, T, 3 · heads · headDim) with heads = " + std::to_string(heads) + ", headDim 1 to " +
-                    std::to_string(kMaxHeadDim) + " and T at least 1 for qkv but received " + shape_text(qkv.shape));
-  }
-  const std::string queries = context.text("queries", "all");
-  if (queries != "all" && queries != "last") {
-    throw BindError("expected 'all' or 'last' for attribute queries but received '" + queries + "'");
-  }
-  const std::string precision = context.text("precision", "f32");
-  if (precision != "f32" && precision != "bf16") {
-    throw BindError("expected 'f32' or 'bf16' for attribute precision but received '" + precision + "'");
-  }
-  Layout layout = {.batch = qkv.shape[0], .steps = steps, .heads = heads, .head_dim = columns / (3 * heads),
-                   .queries = queries == "last" ? 1 : steps, .causal = context.flag("causal", false), .bf16 = precision == "bf16",
-                   .patterns = std::vector<HeadPattern>(static_cast<size_t>(heads))};
-  const std::vector<double> windows = head_numbers(context, "windows", heads, 0, true, 0);
-  const std::vector<double> strides = head_numbers(context, "strides", heads, 1, true, 1);
-  const std::vector<double> alibi = head_numbers(context, "alibi", heads, 0, false, 0);
-  for (size_t head = 0; head < layout.patterns.size(); ++head) {
-    layout.patterns[head] = {static_cast<int64_t>(windows[head]), static_cast<int64_t>(strides[head]), static_cast<float>(alibi[head])};
-  }
-  return layout;
-}
 
 }  // namespace
 

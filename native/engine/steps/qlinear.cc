@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/steps/gemm_run.h"
-#include "engine/steps/operands.h"
+#include "engine/steps/product_operands.h"
 #include "engine/steps/split.h"
 #include "kernels/qgemm/qgemm.h"
 #include "runtime/cpu_features.h"
@@ -19,42 +19,9 @@ constexpr double kFinishCost = 0.3, kGeluCost = 1.2;  // cycles an element of y
 class QLinear final : public Step {
  public:
   explicit QLinear(BindContext& context) : kernels_(&qgemm_table(context.isa())) {
-    expect_counts(context, 3, 5, 1);
-    const Operand& x = context.input(0);
-    const Operand& w = expect(context.input(1), DType::i8, {kAnySize, kAnySize}, "wq");
-    const Operand& y = context.output(0);
-    const int64_t k = w.shape[1], n = w.shape[0];
-    if (k > qgemm::kMaxInner) {
-      throw BindError("expected at most " + std::to_string(qgemm::kMaxInner) + " columns for wq but received " +
-                      std::to_string(k) + ": sums would not fit 32 bits");
-    }
-    const Operand& scale = expect(context.input(2), DType::f32, {n}, "wscale");
-    expect(x, DType::f32, {kAnyDims, k}, "x");
-    std::vector<int64_t> out_shape(x.shape.begin(), x.shape.end() - 1);
-    out_shape.push_back(n);
-    expect(y, DType::f32, out_shape, "y");
-    problem_.m = y.elements() / n;
-    problem_.n = n;
-    problem_.k = k;
-    problem_.x = x.as<float>();
-    problem_.w = w.as<int8_t>();
-    problem_.w_scale = scale.as<float>();
-    problem_.y = y.as<float>();
+    const Operand& w = read_qlinear(context, problem_, qgemm::kMaxInner);
     problem_.activation = activation_attribute(context);
-    expect_apart(y, x, "x");
-    expect_apart(y, w, "wq");
-    expect_apart(y, scale, "wscale");
-    if (context.has_input(3)) {
-      const Operand& bias = expect(context.input(3), DType::f32, {n}, "bias");
-      expect_apart(y, bias, "bias");
-      problem_.bias = bias.as<float>();
-    }
-    if (context.has_input(4)) {
-      const Operand& residual = expect_same_shape(context.input(4), y, "residual");
-      expect_apart(y, residual, "residual");
-      problem_.residual = residual.as<float>();
-    }
-
+    const int64_t k = problem_.k, n = problem_.n;
     const int64_t bytes = kernels_->packed_bytes(n, k);
     if (bytes > 0 && context.frozen() && w.is_state) {
       problem_.packed_w = context.packed(w, kernels_->layout, static_cast<size_t>(bytes),
