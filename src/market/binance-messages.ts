@@ -89,6 +89,8 @@ export class BinanceLines {
 /** The fields of one message, checked. */
 class Fields {
   readonly #json: Json;
+  /** A stream of the best 5, 10 or 20 levels: neither differences nor the whole book. */
+  readonly #partial: boolean;
 
   constructor(
     private readonly file: string,
@@ -97,9 +99,11 @@ class Fields {
   ) {
     const outer = this.#object('message', json);
     this.#json = outer.stream === undefined ? outer : this.#object('data', outer.data);
+    this.#partial = /@depth\d/.test(String(outer.stream));
   }
 
   message(): BinanceMessage | undefined {
+    if (this.#partial) return undefined;
     const json = this.#json;
     if (json.lastUpdateId !== undefined) {
       return {

@@ -165,6 +165,18 @@ describe('the book', () => {
     expect(found[1]).toMatchObject({ bid: [999, 50], ask: [1001, 40] });
   });
 
+  test('passes over what it does not need, also the streams of the best few levels', async () => {
+    const found = await rows([
+      stream('depth20@100ms', { lastUpdateId: 90, bids: [['50.00', '1.0']], asks: [['51.00', '1.0']] }),
+      START(),
+      stream('aggTrade', { e: 'aggTrade', s: 'BTCUSDT', p: '1', q: '1', m: true }),
+      stream('depth5', { e: 'depthUpdate', s: 'BTCUSDT', U: 101, u: 102, pu: 100, b: [['99.00', '1.0']], a: [] }),
+      line({ result: null, id: 1 }),
+      depth(101, 102, 100, [['99.90', '6.000']], []),
+    ]);
+    expect(found.map(({ bid }) => bid)).toEqual([[999, 60]]);
+  });
+
   test('fills levels that do not exist, and rounds sizes finer than the lot', async () => {
     const { book } = await readBinance(await file([START(), depth(101, 102, 100, [['99.90', '0.0001']], [])]), {
       levels: 4,

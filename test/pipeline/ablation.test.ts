@@ -52,8 +52,8 @@ describe('report', () => {
   test('tells the change against the base with its standard error, and marks what is beyond three', () => {
     const [{ head, rows, note }] = ablationTables(results);
     const column = head.indexOf('change of accuracy');
-    // Pooled deviation √((2·1² + 2·1² + 2·2²)/6) = 1.41 points; of a difference of means over three seeds · √(2/3).
-    expect(rows.map((cells) => cells[column])).toEqual(['', '+6.0 ± 1.2 ▲', '+1.0 ± 1.2']);
+    // Variances 1, 1 and 4 points²: the median is 1, and 1/(1 − 1/9)³ = 1.42 is what it stands for. √(1.42/3 + 1.42/3), √(4/3 + 1.42/3).
+    expect(rows.map((cells) => cells[column])).toEqual(['', '+6.0 ± 1.0 ▲', '+1.0 ± 1.3']);
     expect(rows[0][head.indexOf('accuracy')]).toBe('51.0 ± 1.0 %');
     expect(note).toContain('majority 40.0 % (macro-F1 20.0 %), last move 45.0 % (40.0 %)');
     expect(note).toContain('on one thread');
@@ -72,6 +72,6 @@ describe('report', () => {
     const { values } = (spec as { data: { values: { row: string; change: number; low: number }[] } }).data;
     expect(values.map(({ row }) => row)).toEqual(['base: base', 'regularisation: mixup', 'regularisation: CutMix']);
     expect(values[1].change).toBeCloseTo(6, 10);
-    expect(values[1].low).toBeCloseTo(6 - 2 * Math.SQRT2 * Math.sqrt(2 / 3), 10);
+    expect(values[1].low).toBeCloseTo(6 - 2 * Math.sqrt((2 / 3) * (9 / 8) ** 3), 10);
   });
 });

@@ -1,4 +1,4 @@
-import { mean, sampleStandardDeviation } from 'simple-statistics';
+import { mean, median, sampleStandardDeviation } from 'simple-statistics';
 import { type Chart, chart } from '../../monitor/report/charts.js';
 import { balance, count, percent } from '../../monitor/report/format.js';
 import type { Table } from '../../monitor/report/tables.js';
@@ -20,8 +20,7 @@ interface Summary {
 
 /**
  * One table a horizon, the variants in the order of the list. The last column is the change of accuracy against the base, in
- * points, ± its standard error s·√(1/n + 1/n₀): n and n₀ are the runs of variant and base, s the deviation of a run, pooled over all
- * variants because three seeds alone say little of it. An arrow marks a change of more than three standard errors.
+ * points, ± its standard error; an arrow marks a change of more than three of them (see `changes`).
  */
 export function ablationTables(results: AblationResults): Table[] {
   const { base, label, threads } = results;
@@ -129,25 +128,35 @@ interface Change extends Summary {
   mark: '' | '▲' | '▼';
 }
 
+/**
+ * Every variant against the base. Three seeds say little of a deviation, so that of a run, s, is taken from all variants together, and
+ * the variant's own, s_v, where it is larger: error² = max(s, s_v)²/n + s²/n₀ with n and n₀ runs of variant and base.
+ */
 function changes(results: AblationResults, h: number): Change[] {
   const all = summaries(results);
-  const accuracies = ({ runs }: Summary) => runs.map((run) => 100 * run.scores[h].accuracy);
+  const accuracies = ({ runs }: Summary) => moments(runs.map((run) => 100 * run.scores[h].accuracy));
   const base = all.find(({ variant }) => variant === 'base');
-  const pooled = pooledDeviation(all.map(accuracies));
+  const common = commonDeviation(all.map((summary) => ({ ...accuracies(summary), runs: summary.runs.length })));
   return all.map((summary) => {
     if (base === undefined) return { ...summary, change: Number.NaN, error: Number.NaN, mark: '' };
-    const change = mean(accuracies(summary)) - mean(accuracies(base));
-    const error = pooled * Math.sqrt(1 / summary.runs.length + 1 / base.runs.length);
+    const { mean: accuracy, deviation } = accuracies(summary);
+    const change = accuracy - accuracies(base).mean;
+    const own = Math.max(common, deviation || 0);
+    const error = Math.sqrt(own ** 2 / summary.runs.length + common ** 2 / base.runs.length);
     const mark = summary === base || !(Math.abs(change) > 3 * error) ? '' : change > 0 ? '▲' : '▼';
     return { ...summary, change, error, mark };
   });
 }
 
-/** √(Σ (x − x̄)² / Σ (n − 1)) over lists with a mean each; NaN where each has one number. */
-function pooledDeviation(lists: readonly number[][]): number {
-  const squares = lists.map((values) => values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0));
-  const freedom = lists.reduce((total, values) => total + values.length - 1, 0);
-  return freedom === 0 ? Number.NaN : Math.sqrt(squares.reduce((a, b) => a + b) / freedom);
+/**
+ * The deviation of one run, from those of all variants: the root of the median variance, so that a few unstable ones do not decide it.
+ * The median of a variance of ν degrees of freedom is about σ²(1 − 2/(9ν))³ (Wilson & Hilferty 1931). NaN where all have one run.
+ */
+function commonDeviation(all: readonly (Moments & { runs: number })[]): number {
+  const variances = all
+    .filter(({ runs }) => runs > 1)
+    .map(({ deviation, runs }) => deviation ** 2 / (1 - 2 / (9 * (runs - 1))) ** 3);
+  return variances.length === 0 ? Number.NaN : Math.sqrt(median(variances));
 }
 
 function summaries({ runs }: AblationResults): Summary[] {
