@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { detectFormat, FEED_NAMES, FEEDS, readSession } from '../../src/market/feeds.js';
 import { AAPL_CSV, AAPL_ZIP } from '../data.js';
@@ -25,6 +26,12 @@ describe('detectFormat', () => {
     expect(await detectFormat(await file('archive.bin', zip))).toBe('lobster');
     await file('Y_message_1.csv', '');
     expect(await detectFormat(folder)).toBe('lobster');
+  });
+
+  test('knows Binance recordings by content, plain or gzip', async () => {
+    const line = '1723161255319702566 {"lastUpdateId":1,"bids":[["1.0","1"]],"asks":[["2.0","1"]]}';
+    expect(await detectFormat(await file('recording', line))).toBe('binance');
+    expect(await detectFormat(await file('recording.gz', gzipSync(line)))).toBe('binance');
   });
 
   test.skipIf(AAPL_ZIP === undefined || AAPL_CSV === undefined)('knows the real files', async () => {
