@@ -13,8 +13,9 @@
 namespace flashbook {
 namespace {
 
-// Queries of one task. Small batches are cut finer, so that every thread gets work; bits do not depend on the cut.
-constexpr int64_t kQueryBlock = 512;
+// Queries of one task, which share the packing of keys. Small batches are cut finer, so that every thread gets work; bits do not
+// depend on the cut.
+constexpr int64_t kQueryBlock = 2048;
 constexpr int64_t kLeastQueryBlock = 32;
 // Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;

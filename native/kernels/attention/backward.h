@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kGradKeyBlock = 256;
 constexpr int64_t kGradQueryBlock = 64;     // P and dS of 64 × 256 fill 128 KiB of L2
+constexpr int64_t kGradLd = kGradKeyBlock + W; // no power of two, so that rows do not meet in the cache
 
 struct BackwardScratch {
   float *queries, *d_o, *dq, *delta, *log2_sum, *keys_t, *values_t, *keys, *dk, *dv, *p, *ds;
@@ -26,8 +27,8 @@ struct BackwardScratch {
     keys = values_t + dim * kGradKeyBlock;         // kGradKeyBlock × ld
     dk = keys + kGradKeyBlock * ld;
     dv = dk + kGradKeyBlock * ld;
-    p = dv + kGradKeyBlock * ld;                   // kGradQueryBlock × kGradKeyBlock
-    ds = p + kGradQueryBlock * kGradKeyBlock;
+    p = dv + kGradKeyBlock * ld;                   // kGradQueryBlock × kGradLd
+    ds = p + kGradQueryBlock * kGradLd;
     finite = true;
   }
 };
@@ -35,7 +36,7 @@ struct BackwardScratch {
 int64_t backward_floats(const AttentionRows& rows) {
   const int64_t ld = padded(rows.head_dim);
   return 3 * rows.queries * ld + 2 * padded(rows.queries) + (2 * rows.head_dim + 3 * ld) * kGradKeyBlock +
-         2 * kGradQueryBlock * kGradKeyBlock;
+         2 * kGradQueryBlock * kGradLd;
 }
 
 // P and dS of R queries against a block of keys, and dq += dS·k.
@@ -46,9 +47,9 @@ FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int6
   if (view.begin() >= view.end()) return;
   const float natural = score_factor(h);
   const VecF log2_factor = set1(natural * kLog2e), factor = set1(natural), one = set1(1.0f);
-  float* p = s.p + row * kGradKeyBlock;
-  float* ds = s.ds + row * kGradKeyBlock;
-  for_vectors_of_tile(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+  float* p = s.p + row * kGradLd;
+  float* ds = s.ds + row * kGradLd;
+  for_vectors_of_tile<R>(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     const int64_t lane = (view.first_vector() + vector) * W;
     const bool whole = view.whole(lane, V * W);
     VecF sum[R][V];
@@ -61,7 +62,7 @@ FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int6
         // lse is rounded, so that large scores could leave a large positive rest here: P is never above 1.
         VecF e = exp2_of_nonpositive(min(zero(), fma(sum[r][v], log2_factor, shift)), one);
         if (!whole) e = select(view.lanes(r, lane + v * W), e, zero());
-        store(p + r * kGradKeyBlock + lane + v * W, e);
+        store(p + r * kGradLd + lane + v * W, e);
       }
     }
     set_zero(sum);
@@ -71,17 +72,17 @@ FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int6
       const VecF delta = set1(s.delta[query + r]);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        VecF e = load(p + r * kGradKeyBlock + lane + v * W) * (sum[r][v] - delta) * factor;
+        VecF e = load(p + r * kGradLd + lane + v * W) * (sum[r][v] - delta) * factor;
         if (!whole) e = select(view.lanes(r, lane + v * W), e, zero());
-        store(ds + r * kGradKeyBlock + lane + v * W, e);
+        store(ds + r * kGradLd + lane + v * W, e);
       }
     }
   });
   if (h.bf16) {
-    round_lanes<R>(view, p, kGradKeyBlock);
-    round_lanes<R>(view, ds, kGradKeyBlock);
+    round_lanes<R>(view, p, kGradLd);
+    round_lanes<R>(view, ds, kGradLd);
   }
-  add_visible_products<R>(view, s.finite, h.first_key(query) >= k0, s.dq + query * ld, ds, kGradKeyBlock, s.keys, ld);
+  add_visible_products<R>(view, s.finite, h.first_key(query) >= k0, s.dq + query * ld, ds, kGradLd, s.keys, ld);
 }
 
 // dk and dv of R keys: += Σ over the queries q0 … q1−1 that see them.
@@ -93,9 +94,9 @@ FB_INLINE void key_tile(const AttentionRows& h, const BackwardScratch& s, int64_
     to = least(to, q1);
     if (from >= to) return;
     const bool fresh = h.first_query(k0 + first) >= q0;   // no earlier block had queries of these keys
-    const int64_t at = (from - q0) * kGradKeyBlock + first;
-    add_products<N>(fresh, s.dv + first * ld, s.p + at, 1, kGradKeyBlock, s.d_o + from * ld, ld, to - from);
-    add_products<N>(fresh, s.dk + first * ld, s.ds + at, 1, kGradKeyBlock, s.queries + from * ld, ld, to - from);
+    const int64_t at = (from - q0) * kGradLd + first;
+    add_products<N>(fresh, s.dv + first * ld, s.p + at, 1, kGradLd, s.d_o + from * ld, ld, to - from);
+    add_products<N>(fresh, s.dk + first * ld, s.ds + at, 1, kGradLd, s.queries + from * ld, ld, to - from);
   };
   if (s.finite) {
     add.template operator()<R>(key, h.first_query(k0 + key), h.end_query(k0 + key + R - 1));

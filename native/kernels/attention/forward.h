@@ -7,23 +7,24 @@ namespace flashbook {
 namespace FB_ISA {
 namespace {
 
-constexpr int64_t kKeyBlock = 256;     // keys whose scores are kept at once
-constexpr int64_t kQueryBlock = 512;   // queries that share one packing of a key block
+constexpr int64_t kKeyBlock = W == 16 ? 1024 : 256;   // keys whose scores are kept at once; they fit L2 with their values
+constexpr int64_t kQueryBlock = 2048;                 // queries that share one packing of a key block
+constexpr int64_t kQueryLd = kMaxHeadDim + W;         // of the queries of a tile
+constexpr int64_t kScoresLd = kKeyBlock + W;          // no power of two, so that rows do not meet in the cache
 
 FB_INLINE int64_t key_block(const AttentionRows& rows) { return least(kKeyBlock, padded(rows.steps)); }
 FB_INLINE int64_t query_block(const AttentionRows& rows) { return least(kQueryBlock, padded(rows.queries)); }
 
 struct ForwardScratch {
-  float *keys, *values, *scores, *sums, *top, *total, *queries;
-  int64_t scores_ld;
+  float *keys, *values, *scores, *sums, *top, *total, *queries, *tile;
 
   ForwardScratch(float* memory, const AttentionRows& rows) {
     const int64_t ld = padded(rows.head_dim), block = key_block(rows), queries = query_block(rows);
-    scores_ld = block;
     keys = memory;                         // keys × head_dim, in panels
     values = keys + rows.head_dim * block; // keys × ld
-    scores = values + ld * block;          // kTileRows × keys
-    sums = scores + kTileRows * block;     // queries × ld: Σ p·v
+    scores = values + ld * block;          // kLongTileRows × kScoresLd
+    tile = scores + kLongTileRows * kScoresLd;   // kLongTileRows × kQueryLd
+    sums = tile + kLongTileRows * kQueryLd;      // queries × ld: Σ p·v
     top = sums + ld * queries;             // queries: largest score
     total = top + queries;                 // queries: Σ p
     this->queries = total + queries;       // queries × ld: q in bf16, where it is rounded
@@ -32,7 +33,14 @@ struct ForwardScratch {
 
 int64_t forward_floats(const AttentionRows& rows) {
   const int64_t block = key_block(rows), queries = query_block(rows);
-  return (rows.head_dim + padded(rows.head_dim) + kTileRows) * block + ((rows.bf16 ? 2 : 1) * padded(rows.head_dim) + 2) * queries;
+  return (rows.head_dim + padded(rows.head_dim)) * block + kLongTileRows * (kScoresLd + kQueryLd) +
+         ((rows.bf16 ? 2 : 1) * padded(rows.head_dim) + 2) * queries;
+}
+
+FB_INLINE void copy_row(const float* in, int64_t n, float* out) {
+  int64_t c = 0;
+  for (; c + W <= n; c += W) store(out + c, load(in + c));
+  if (c < n) maskstore(out + c, maskload(in + c, first(static_cast<int>(n - c))), first(static_cast<int>(n - c)));
 }
 
 // The scores of R queries against the keys that any of them sees, −∞ where a row does not see the key; their maxima.
@@ -41,25 +49,27 @@ FB_INLINE void score_tile(const AttentionRows& h, const ForwardScratch& s, const
                           VecF (&best)[R]) {
   const float* q = h.bf16 ? s.queries + row * padded(h.head_dim) : h.q + h.row_of(query) * h.ld;
   const int64_t q_ld = h.bf16 ? padded(h.head_dim) : h.ld;
-#pragma GCC unroll 8
+  // Queries at a distance that the compiler knows: the addresses of twelve rows need one register then.
+  for (int r = 0; r < R; ++r) copy_row(q + r * q_ld, h.head_dim, s.tile + r * kQueryLd);
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) best[r] = set1(-kInfinity);
-  for_vectors_of_tile(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+  for_vectors_of_tile<R>(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     const int64_t lane = (view.first_vector() + vector) * W;
     VecF score[R][V];
-    scores<R, V>(h, query, q, q_ld, s.keys + lane * h.head_dim, k0 + lane, score);
+    scores<R, V>(h, query, s.tile, kQueryLd, s.keys + lane * h.head_dim, k0 + lane, score);
     if (!view.whole(lane, V * W)) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int v = 0; v < V; ++v) score[r][v] = select(view.lanes(r, lane + v * W), score[r][v], set1(-kInfinity));
       }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int v = 0; v < V; ++v) {
         best[r] = max(best[r], score[r][v]);
-        store(s.scores + r * s.scores_ld + lane + v * W, score[r][v]);
+        store(s.scores + r * kScoresLd + lane + v * W, score[r][v]);
       }
     }
   });
@@ -79,29 +89,33 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
 
   const VecF factor = set1(score_factor(h) * kLog2e);
   float before[R], top[R], total[R];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
     before[r] = fresh ? -kInfinity : s.top[row + r];
     best[r] = max(best[r], set1(before[r]));
   }
   max_of_rows<R>(best, top);
   VecF shift[R], sum[R];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
     s.top[row + r] = top[r];
     shift[r] = set1(top[r] == -kInfinity ? 0.0f : top[r]);
     sum[r] = zero();
   }
-  for (int64_t lane = view.first_vector() * W; lane < view.end_vector() * W; lane += W) {
+  // Half the rows at a time, for the registers.
+  constexpr int kHalf = R > 8 ? R / 2 : R;
+  for (int first = 0; first < R; first += kHalf) {
+    for (int64_t lane = view.first_vector() * W; lane < view.end_vector() * W; lane += W) {
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      float* p = s.scores + r * s.scores_ld + lane;
-      const VecF e = exp2_of_nonpositive(load(p) - shift[r], factor);
-      store(p, e);
-      sum[r] = sum[r] + e;
+      for (int r = first; r < first + kHalf; ++r) {
+        float* p = s.scores + r * kScoresLd + lane;
+        const VecF e = exp2_of_nonpositive(load(p) - shift[r], factor);
+        store(p, e);
+        sum[r] = sum[r] + e;
+      }
     }
   }
-  if (h.bf16) round_lanes<R>(view, s.scores, s.scores_ld);
+  if (h.bf16) round_lanes<R>(view, s.scores, kScoresLd);
   sum_of_rows<R>(sum, total);
   for (int r = 0; r < R; ++r) {
     if (!fresh) {
@@ -121,9 +135,9 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
     float inverse[R];
     for (int r = 0; r < R; ++r) inverse[r] = total[r] == 0.0f ? 0.0f : 1.0f / total[r];
     const int64_t t = view.begin();
-    write_products<R>(o + query * o_ld, o_ld, dim, s.scores + t, s.scores_ld, s.values + t * ld, ld, view.end() - t, inverse);
+    write_products<R>(o + query * o_ld, o_ld, dim, s.scores + t, kScoresLd, s.values + t * ld, ld, view.end() - t, inverse);
   } else {
-    add_visible_products<R>(view, finite, fresh, s.sums + row * ld, s.scores, s.scores_ld, s.values, ld);
+    add_visible_products<R>(view, finite, fresh, s.sums + row * ld, s.scores, kScoresLd, s.values, ld);
   }
 }
 
@@ -145,7 +159,7 @@ void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_que
       round_to_bf16(s.keys, padded(count) * dim);
       finite = finite & round_to_bf16(s.values, count * ld);
     }
-    for_row_tiles(first_query, last_query, [&]<int R>(int64_t query) __attribute__((always_inline)) {
+    for_row_tiles<kLongTileRows>(first_query, last_query, [&]<int R>(int64_t query) __attribute__((always_inline)) {
       if (only) forward_tile<R, true>(h, s, finite, query, query - first_query, k0, count, o, o_ld);
       else forward_tile<R, false>(h, s, finite, query, query - first_query, k0, count, o, o_ld);
     });

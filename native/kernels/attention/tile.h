@@ -12,6 +12,7 @@ namespace {
 constexpr int W = VecF::width;
 constexpr int kTileRows = W == 16 ? 8 : 4;      // rows of a register tile; divides W, so that a tile never straddles two vectors
 constexpr int kMostVectors = 3;                 // × vectors: 24 or 12 sums of 32 or 16 registers
+constexpr int kLongTileRows = W == 16 ? 12 : 4; // of the forward pass: × 2 (× 3 with AVX2) vectors read less of keys and values
 constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kInfinity = __builtin_inff();
 
@@ -72,16 +73,26 @@ template <class Join> FB_INLINE void join_eight_rows(const VecF (&rows)[8], floa
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 4, 8, 12, 2, 6, 10, 14);
   _mm256_storeu_ps(out, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, all.v)));
 }
+// Eight rows, or twelve: the last eight once more.
+template <int R, class Join> FB_INLINE void join_rows(const VecF (&rows)[R], float* out, Join join) {
+  for (int first = 0; first < R; first += 8) {
+    const int from = first + 8 <= R ? first : R - 8;
+    VecF eight[8];
+#pragma GCC unroll 12
+    for (int r = 0; r < 8; ++r) eight[r] = rows[from + r];
+    join_eight_rows(eight, out + from, join);
+  }
+}
 #endif
 template <int R> FB_INLINE void max_of_rows(const VecF (&rows)[R], float* out) {
 #if defined(FB_SIMD_512)
-  if constexpr (R == 8) return join_eight_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return max(a, b); });
+  if constexpr (R >= 8) return join_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return max(a, b); });
 #endif
   for (int r = 0; r < R; ++r) out[r] = reduce_max(rows[r]);
 }
 template <int R> FB_INLINE void sum_of_rows(const VecF (&rows)[R], float* out) {
 #if defined(FB_SIMD_512)
-  if constexpr (R == 8) return join_eight_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return a + b; });
+  if constexpr (R >= 8) return join_rows(rows, out, [](VecF a, VecF b) __attribute__((always_inline)) { return a + b; });
 #endif
   for (int r = 0; r < R; ++r) out[r] = reduce_add(rows[r]);
 }
@@ -92,12 +103,12 @@ FB_INLINE void accumulate(VecF (&sum)[R][V], const float* coefficient, int64_t r
                           const float* rows, int64_t ld, int64_t vector_stride, int64_t count) {
   for (int64_t t = 0; t < count; ++t) {
     VecF row[V];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int v = 0; v < V; ++v) row[v] = load(rows + v * vector_stride);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const VecF c = set1(coefficient[r * row_stride]);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int v = 0; v < V; ++v) sum[r][v] = fma(c, row[v], sum[r][v]);
     }
     coefficient += step_stride;
@@ -105,17 +116,23 @@ FB_INLINE void accumulate(VecF (&sum)[R][V], const float* coefficient, int64_t r
   }
 }
 
-// f(vector, vectors as a constant) over `count` vectors, three at a time, the last four as two and two.
-template <class F> FB_INLINE void for_vectors_of_tile(int64_t count, F f) {
+// f(vector, vectors as a constant) over `count` vectors: as many at a time as R rows leave registers for, three (the last four as two
+// and two) or two.
+template <int R, class F> FB_INLINE void for_vectors_of_tile(int64_t count, F f) {
   int64_t v = 0;
-  for (; count - v >= 5 || count - v == 3; v += 3) f.template operator()<3>(v);
+  if constexpr (R <= 8) {
+    for (; count - v >= 5 || count - v == 3; v += kMostVectors) f.template operator()<3>(v);
+  }
   for (; v + 2 <= count; v += 2) f.template operator()<2>(v);
   if (v < count) f.template operator()<1>(v);
 }
 
-// f(row, rows as a constant) over first … last−1 in tiles of at most kTileRows.
-template <class F> FB_INLINE void for_row_tiles(int64_t first, int64_t last, F f) {
+// f(row, rows as a constant) over first … last−1 in tiles of at most kTileRows, or of `Most`.
+template <int Most = kTileRows, class F> FB_INLINE void for_row_tiles(int64_t first, int64_t last, F f) {
   int64_t r = first;
+  if constexpr (Most > kTileRows) {
+    for (; r + Most <= last; r += Most) f.template operator()<Most>(r);
+  }
   for (; r + kTileRows <= last; r += kTileRows) f.template operator()<kTileRows>(r);
   if constexpr (kTileRows > 4) {
     for (; r + 4 <= last; r += 4) f.template operator()<4>(r);
@@ -125,9 +142,9 @@ template <class F> FB_INLINE void for_row_tiles(int64_t first, int64_t last, F f
 }
 
 template <int R, int V> FB_INLINE void set_zero(VecF (&sum)[R][V]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int v = 0; v < V; ++v) sum[r][v] = zero();
   }
 }
@@ -137,22 +154,22 @@ template <int R, int V> FB_INLINE void set_zero(VecF (&sum)[R][V]) {
 template <int R>
 FB_INLINE void add_products(bool fresh, float* out, const float* coefficient, int64_t row_stride, int64_t step_stride,
                             const float* rows, int64_t ld, int64_t count) {
-  for_vectors_of_tile(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+  for_vectors_of_tile<R>(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     const int64_t lane = vector * W;
     VecF sum[R][V];
     if (fresh) {
       set_zero(sum);
     } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int v = 0; v < V; ++v) sum[r][v] = load(out + r * ld + lane + v * W);
       }
     }
     accumulate<R, V>(sum, coefficient, row_stride, step_stride, rows + lane, ld, W, count);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int v = 0; v < V; ++v) store(out + r * ld + lane + v * W, sum[r][v]);
     }
   });
@@ -163,13 +180,13 @@ FB_INLINE void add_products(bool fresh, float* out, const float* coefficient, in
 template <int R>
 FB_INLINE void write_products(float* out, int64_t out_ld, int64_t columns, const float* coefficient, int64_t row_stride,
                               const float* rows, int64_t ld, int64_t count, const float (&scale)[R]) {
-  for_vectors_of_tile(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
+  for_vectors_of_tile<R>(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     VecF sum[R][V];
     set_zero(sum);
     accumulate<R, V>(sum, coefficient, row_stride, 1, rows + vector * W, ld, W, count);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int v = 0; v < V; ++v) {
         const int64_t column = (vector + v) * W;
         const VecF x = sum[r][v] * set1(scale[r]);

@@ -80,9 +80,9 @@ FB_INLINE void scores(const AttentionRows& h, int64_t query, const float* q, int
   accumulate<R, V>(score, q, q_ld, 1, panels, W, W * dim, dim);
   if (h.slope == 0.0f) return;
   const VecF slope = set1(-h.slope / score_factor(h));
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int v = 0; v < V; ++v) {
       const VecI distance = set1i(static_cast<int32_t>(h.row_of(query + r) - key - v * W)) - lane_index();
       score[r][v] = fma(abs(to_float(distance)), slope, score[r][v]);
