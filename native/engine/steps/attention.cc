@@ -17,6 +17,7 @@ namespace {
 // depend on the cut.
 constexpr int64_t kQueryBlock = 2048;
 constexpr int64_t kLeastQueryBlock = 32;
+static_assert(kMostHeadDim == kMaxHeadDim, "what the operands may be is what the kernels can do");
 // Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;
 
