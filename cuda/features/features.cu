@@ -11,7 +11,13 @@ constexpr size_t kMostTileBytes = 48 << 10;
 enum EventType : uint8_t { kAdd = 1, kCancel = 2, kDelete = 3, kExecute = 4, kExecuteHidden = 5 };
 
 // One column an entry of `memory`, `rows` long each.
-enum Column { kMid2, kSpread, kLastMove, kSinceMove, kMid2Total, kSquareTotal, kVolumeTotal, kFlowTotals };
+// The touch comes twice, asks before bids: best price, its total, last change, events since it.
+enum Column {
+  kMid2, kSpread, kLastMove, kSinceMove, kMid2Total, kSquareTotal, kVolumeTotal,
+  kAsk2, kAskTotal, kAskChange, kAskSince, kBid2, kBidTotal, kBidChange, kBidSince,
+  kTouchAdds, kTouchRemoves, kTouchTrades, kTrade2, kSinceBuy, kSinceSell, kFlowTotals
+};
+static_assert(kFlowTotals == kScanned);
 
 struct Sum { __device__ static int64_t combine(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); } };
 struct Largest { __device__ static int64_t combine(int64_t a, int64_t b) { return a > b ? a : b; } };
@@ -56,6 +62,64 @@ __device__ __forceinline__ int64_t level_flow(int64_t price, int64_t size, int64
   return (better >= 0 ? size : 0) - (better <= 0 ? old_size : 0);
 }
 
+__device__ __forceinline__ int64_t& cell(const Session& s, int64_t* memory, int column, int64_t row) {
+  return memory[static_cast<int64_t>(column) * s.rows + row];
+}
+
+// The best price of a side, into the four columns from `base` on. Empty: what it last was; before it was, the mid of the first row.
+__device__ void scan_touch(const Session& s, int64_t* memory, int64_t first, int64_t end, const int32_t* sizes, const int32_t* prices, int base,
+                           int64_t* shared) {
+  int64_t known = -1, changed = -1, total = 0;
+  for (int64_t start = first; start < end; start += kThreads) {
+    const int64_t row = start + threadIdx.x;
+    const bool here = row < end;
+    const int64_t source = block_scan<Largest>(here && sizes[row * s.levels] > 0 ? row : -1, known, shared);
+    const int64_t price2 = source < 0 ? mid2_of(s, first) : 2 * int64_t{prices[source * s.levels]};
+    if (here) cell(s, memory, base, row) = price2;
+    __syncthreads();   // the row before may be another thread's
+    const int64_t change = here && row > first ? price2 - cell(s, memory, base, row - 1) : 0;
+    const int64_t last = block_scan<Largest>(change != 0 ? row : -1, changed, shared);
+    const int64_t sum = block_scan<Sum>(here ? price2 : 0, total, shared);
+    if (!here) continue;
+    cell(s, memory, base + 1, row) = sum;
+    cell(s, memory, base + 2, row) = last < 0 ? 0 : cell(s, memory, base, last) - cell(s, memory, base, last - 1);
+    cell(s, memory, base + 3, row) = row - (last < 0 ? first : last);
+  }
+}
+
+// What happened at the touch, and the last trades.
+__device__ void scan_orders(const Session& s, int64_t* memory, int64_t first, int64_t end, int64_t* shared) {
+  int64_t adds = 0, removes = 0, trades = 0, traded = -1, bought = -1, sold = -1;
+  for (int64_t start = first; start < end; start += kThreads) {
+    const int64_t row = start + threadIdx.x;
+    const bool here = row < end;
+    const uint8_t type = here ? s.type[row] : 0;
+    const int64_t side = here ? s.side[row] : 0;
+    int64_t pressed = 0;
+    if (here) {
+      const int64_t before = row > first ? row - 1 : row, price2 = 2 * int64_t{s.price[row]};
+      const int64_t bid = cell(s, memory, kBid2, row), bid_before = cell(s, memory, kBid2, before);
+      const int64_t ask = cell(s, memory, kAsk2, row), ask_before = cell(s, memory, kAsk2, before);
+      const bool touch = side > 0 ? price2 >= (bid < bid_before ? bid : bid_before) : price2 <= (ask > ask_before ? ask : ask_before);
+      pressed = touch ? side : 0;
+    }
+    const bool execution = type == kExecute || type == kExecuteHidden;
+    const int64_t add_total = block_scan<Sum>(type == kAdd ? pressed : 0, adds, shared);
+    const int64_t remove_total = block_scan<Sum>(type == kCancel || type == kDelete ? -pressed : 0, removes, shared);
+    const int64_t trade_total = block_scan<Sum>(type == kExecute ? -side : 0, trades, shared);
+    const int64_t last = block_scan<Largest>(execution ? row : -1, traded, shared);
+    const int64_t buy = block_scan<Largest>(execution && side < 0 ? row : -1, bought, shared);
+    const int64_t sell = block_scan<Largest>(execution && side > 0 ? row : -1, sold, shared);
+    if (!here) continue;
+    cell(s, memory, kTouchAdds, row) = add_total;
+    cell(s, memory, kTouchRemoves, row) = remove_total;
+    cell(s, memory, kTouchTrades, row) = trade_total;
+    cell(s, memory, kTrade2, row) = last < 0 ? cell(s, memory, kMid2, first) : 2 * int64_t{s.price[last]};
+    cell(s, memory, kSinceBuy, row) = row - (buy < 0 ? first : buy);
+    cell(s, memory, kSinceSell, row) = row - (sell < 0 ? first : sell);
+  }
+}
+
 // One block a segment.
 __global__ void __launch_bounds__(kThreads) scan_segments(Session s, int64_t* memory) {
   __shared__ int64_t shared[kWarps];
@@ -94,6 +158,9 @@ __global__ void __launch_bounds__(kThreads) scan_segments(Session s, int64_t* me
       column(kVolumeTotal, row) = volume_total;
     }
   }
+  scan_touch(s, memory, first, end, s.ask_size, s.ask_price, kAsk2, shared);
+  scan_touch(s, memory, first, end, s.bid_size, s.bid_price, kBid2, shared);
+  scan_orders(s, memory, first, end, shared);
   // Order flow, level by level: the totals of level m include those of the levels before it.
   for (int level = 0; level < s.flow_levels; ++level) {
     int64_t carry = 0;
@@ -140,8 +207,9 @@ struct Moment {
   __device__ int64_t time_back(int64_t events) const { return s.time_ns[row - events < first ? first : row - events]; }
   __device__ int64_t sum(int column, int64_t events) const {
     const int64_t then = row - events;
-    // Nothing had happened before the first row, but the mid had stood: its total is 0 just before, and less by a mid an event.
-    const int64_t before = then >= first ? at(column, then) : column == kMid2Total ? (then + 1 - first) * at(kMid2, first) : 0;
+    // Nothing had happened before the first row, but the prices had stood: their total is 0 just before, and less by a price an event.
+    const int price = column == kMid2Total ? kMid2 : column == kAskTotal ? kAsk2 : column == kBidTotal ? kBid2 : -1;
+    const int64_t before = then >= first ? at(column, then) : price >= 0 ? (then + 1 - first) * at(price, first) : 0;
     return static_cast<int64_t>(static_cast<uint64_t>(now(column)) - static_cast<uint64_t>(before));
   }
   __device__ double ticks(int64_t twice) const { return static_cast<double>(twice) / (2.0 * tick); }
@@ -191,6 +259,31 @@ __device__ void write_event(const Moment& m, float* out) {
   out[2] = execution ? -signed_size : 0.0f;
   const int64_t inside = side * (m.now(kMid2) - 2 * int64_t{s.price[m.row]});
   out[3] = type == kAdd || removal || execution ? static_cast<float>(m.ticks(inside)) : 0.0f;
+}
+
+__device__ void write_gap(const Moment& m, const Definition& d, float* out) {
+  const Session& s = m.s;
+  for (int l = d.from - 1; l < d.to; ++l, out += 2) {
+    const int64_t at = m.row * s.levels + l;
+    const int64_t ask = l == 0 ? m.now(kMid2) : 2 * int64_t{s.ask_price[at - 1]};
+    const int64_t bid = l == 0 ? m.now(kMid2) : 2 * int64_t{s.bid_price[at - 1]};
+    out[0] = s.ask_size[at] > 0 ? static_cast<float>(m.ticks(2 * int64_t{s.ask_price[at]} - ask)) : 0.0f;
+    out[1] = s.bid_size[at] > 0 ? static_cast<float>(m.ticks(bid - 2 * int64_t{s.bid_price[at]})) : 0.0f;
+  }
+}
+
+__device__ void write_centre(const Moment& m, const Definition& d, float* out) {
+  const Session& s = m.s;
+  int64_t ask = 0, bid = 0, asks = 0, bids = 0;
+  for (int l = d.from - 1; l < d.to; ++l) {
+    const int64_t at = m.row * s.levels + l;
+    if (s.ask_size[at] > 0) asks++, ask += 2 * int64_t{s.ask_price[at]} - m.now(kMid2);
+    if (s.bid_size[at] > 0) bids++, bid += 2 * int64_t{s.bid_price[at]} - m.now(kMid2);
+  }
+  const bool both = asks > 0 && bids > 0;
+  *out = both ? static_cast<float>(
+                    __dadd_rn(m.ticks(ask) / static_cast<double>(asks), m.ticks(bid) / static_cast<double>(bids)) / 2.0)
+              : 0.0f;
 }
 
 // The formulas of native/book/features/definitions.cc.
@@ -247,6 +340,28 @@ __device__ void write(const Moment& m, const Definition& d, float* out) {
       break;
     }
     case Kind::event: write_event(m, out); break;
+    case Kind::gap: write_gap(m, d, out); break;
+    case Kind::centre: write_centre(m, d, out); break;
+    case Kind::touch_deviation:
+      out[0] = static_cast<float>(m.ticks(d.events * m.now(kAsk2) - m.sum(kAskTotal, d.events)) / d.events);
+      out[1] = static_cast<float>(m.ticks(d.events * m.now(kBid2) - m.sum(kBidTotal, d.events)) / d.events);
+      break;
+    case Kind::touch_change:
+      out[0] = static_cast<float>(m.ticks(m.now(kAskChange)));
+      out[1] = static_cast<float>(m.now(kAskSince));
+      out[2] = static_cast<float>(m.ticks(m.now(kBidChange)));
+      out[3] = static_cast<float>(m.now(kBidSince));
+      break;
+    case Kind::touch_events:
+      out[0] = static_cast<float>(m.sum(kTouchAdds, d.events));
+      out[1] = static_cast<float>(m.sum(kTouchRemoves, d.events));
+      out[2] = static_cast<float>(m.sum(kTouchTrades, d.events));
+      break;
+    case Kind::last_trade:
+      out[0] = static_cast<float>(m.ticks(m.now(kTrade2) - m.now(kMid2)));
+      out[1] = static_cast<float>(m.now(kSinceBuy));
+      out[2] = static_cast<float>(m.now(kSinceSell));
+      break;
     case Kind::count: break;
   }
   if (d.compressed == 0) return;

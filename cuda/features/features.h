@@ -18,7 +18,7 @@ namespace flashbook::cuda::features {
 // In the order of kKinds in native/book/features/definitions.cc.
 enum class Kind : int32_t {
   levels, spread, microprice, imbalance, depth, order_flow_imbalance, trade_imbalance, mid_change, past_return, mid_deviation,
-  last_move, volatility, time_gap, intensity, event, count
+  last_move, volatility, time_gap, intensity, event, gap, centre, touch_deviation, touch_change, touch_events, last_trade, count
 };
 
 struct Definition {
@@ -43,7 +43,10 @@ struct Session {
 };
 
 // What is remembered of each row: mid2, spread, last move, events since; totals of mid2, squares, volume, order flow of levels 1 … m.
-inline size_t memory_values(const Session& s) { return static_cast<size_t>(7 + s.flow_levels) * static_cast<size_t>(s.rows); }
+// Columns of what a row remembers; order-flow totals follow.
+constexpr int kScanned = 21;
+
+inline size_t memory_values(const Session& s) { return static_cast<size_t>(kScanned + s.flow_levels) * static_cast<size_t>(s.rows); }
 
 // `memory`: memory_values() int64. out: rows × columns.
 cudaError_t extract(const Session& session, const Definition* definitions, int32_t count, int32_t columns, int64_t tick_size,

@@ -41,3 +41,34 @@ export function defaultFeatures(levels = 10): FeatureSet {
   set.push({ name: 'event' });
   return set;
 }
+
+/**
+ * The default features and those for models of few rows, which must be told the past: gaps and middle of the book, the best quotes and their age,
+ * what happened at the touch, the last trade; flows, moves, deviations and rates over windows from 2 to 500 events. 171 columns at 10 levels.
+ */
+export function extendedFeatures(levels = 10): FeatureSet {
+  const over = (
+    name: FeatureDefinition['name'],
+    windows: readonly number[],
+    params: FeatureDefinition['params'] = {},
+  ) => windows.map((events): FeatureDefinition => ({ name, params: { ...params, events } }));
+  const single = Array.from({ length: Math.min(5, levels) - 1 }, (_, i) => ({ from: i + 2, to: i + 2 }));
+  const ends = [...new Set([2, 3, 5, 10].map((end) => Math.min(end, levels)))].filter((end) => end > 1);
+  return [
+    ...defaultFeatures(levels),
+    { name: 'gap', params: { to: Math.min(6, levels) } },
+    ...ends.map((to): FeatureDefinition => ({ name: 'centre', params: { to } })),
+    { name: 'touch_change' },
+    { name: 'last_trade' },
+    ...over('touch_deviation', [2, 5, 10, 20, 50, 100, 200, 500]),
+    ...over('touch_events', [5, 20, 100]),
+    ...over('order_flow_imbalance', [2, 5, 20, 200, 500], { from: 1, to: 1 }),
+    // Of a book of two levels, level 2 is all that the default features have of levels 2 to 5.
+    ...(levels > 2 ? single.flatMap((level) => over('order_flow_imbalance', [5, 20], level)) : []),
+    ...(levels > 1 ? over('order_flow_imbalance', [200, 500], { from: 1, to: Math.min(5, levels) }) : []),
+    ...over('trade_imbalance', [5, 20, 200, 500]),
+    ...over('mid_change', [2, 3, 5, 10, 20]),
+    ...over('mid_deviation', [2, 3, 5, 20, 200, 500]),
+    ...over('intensity', [2, 3, 5, 20]),
+  ];
+}

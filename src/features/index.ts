@@ -1,6 +1,6 @@
 export { CATALOGUE, type FeatureKind, type FeatureName } from './catalogue.js';
 export { type ComputeOptions, computeFeatures, type FeatureTable } from './compute.js';
-export { defaultFeatures } from './defaults.js';
+export { defaultFeatures, extendedFeatures } from './defaults.js';
 export {
   type FeatureDefinition,
   type FeatureParams,
@@ -9,5 +9,6 @@ export {
   featureNames,
   LONGEST_WINDOW,
 } from './definition.js';
+export { featureMirror, type Mirror, mirrorRows } from './mirror.js';
 export { type FeatureBookRow, type FeatureEvent, FeatureStream } from './stream.js';
 export { type FeatureFormat, writeFeatureTable } from './table.js';

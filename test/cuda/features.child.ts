@@ -2,7 +2,7 @@
 
 import { rebuildBook } from '../../src/book/index.js';
 import { Random } from '../../src/core/random.js';
-import { CATALOGUE, computeFeatures, defaultFeatures, type FeatureSet } from '../../src/features/index.js';
+import { CATALOGUE, computeFeatures, extendedFeatures, type FeatureSet } from '../../src/features/index.js';
 import { syntheticSession } from '../../src/market/index.js';
 import { answer } from './child.js';
 
@@ -44,7 +44,7 @@ function compare(what: string, set: FeatureSet, segments: number[], book = snaps
   }
 }
 
-const set = defaultFeatures();
+const set = extendedFeatures();
 compare('one segment', set, [0]);
 compare('many segments', set, [0, 1, 2, 200, 456, 457, 690]);
 compare('books with holes', set, [0, 3, 333], spoilt, events);

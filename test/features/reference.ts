@@ -146,7 +146,75 @@ function write(session: Session, i: number, { name, params = {} }: FeatureDefini
         add || removal || trade ? slog(distance) : 0,
       ];
     }
+    case 'gap':
+      return Array.from({ length: to - from + 1 }, (_, k) => from - 1 + k).flatMap((l) =>
+        (['ask', 'bid'] as const).map((side) => {
+          const prices = books[`${side}Price`];
+          if (books[`${side}Size`][at + l] === 0) return 0;
+          const sign = side === 'ask' ? 1 : -1;
+          return slog((sign * (prices[at + l] - (l === 0 ? mid : prices[at + l - 1]))) / tick);
+        }),
+      );
+    case 'centre': {
+      const middles = (['ask', 'bid'] as const).map((side) => {
+        const there: number[] = [];
+        for (let l = from - 1; l < to; l++)
+          if (books[`${side}Size`][at + l] > 0) there.push(books[`${side}Price`][at + l]);
+        return there.reduce((a, b) => a + (b - mid), 0) / there.length;
+      });
+      return [middles.some(Number.isNaN) ? 0 : slog((middles[0] + middles[1]) / 2 / tick)];
+    }
+    case 'touch_deviation':
+      return (['ask', 'bid'] as const).map((side) => {
+        const now = touch(session, side, i);
+        let sum = 0;
+        for (let k = 0; k < n; k++) sum += now - touch(session, side, past(k));
+        return slog(sum / n / tick);
+      });
+    case 'touch_change':
+      return (['ask', 'bid'] as const).flatMap((side) => {
+        for (let j = i; j > 0; j--) {
+          const change = touch(session, side, j) - touch(session, side, j - 1);
+          if (change !== 0) return [slog(change / tick), slog(i - j)];
+        }
+        return [0, slog(i)];
+      });
+    case 'touch_events': {
+      const counts = [0, 0, 0];
+      for (const j of window) {
+        const [type, side, price] = [events.type[j], events.side[j], events.price[j]];
+        const [bids, asks] = (['bid', 'ask'] as const).map((s) => [
+          touch(session, s, j),
+          touch(session, s, Math.max(0, j - 1)),
+        ]);
+        const inside = side > 0 ? price >= Math.min(...bids) : price <= Math.max(...asks);
+        if (type === EventType.add && inside) counts[0] += side;
+        if ((type === EventType.cancel || type === EventType.delete) && inside) counts[1] -= side;
+        if (type === EventType.execute) counts[2] -= side;
+      }
+      return counts.map(slog);
+    }
+    case 'last_trade': {
+      const trades = Array.from({ length: i + 1 }, (_, j) => j).filter(
+        (j) => events.type[j] === EventType.execute || events.type[j] === EventType.executeHidden,
+      );
+      const last = trades.at(-1);
+      const since = (side: number) => i - (trades.filter((j) => events.side[j] === side).at(-1) ?? 0);
+      return [
+        slog(((last === undefined ? mids[0] : events.price[last]) - mid) / tick),
+        slog(since(-1)),
+        slog(since(1)),
+      ];
+    }
   }
+}
+
+/** The best price of a side in row i, in ticks of the price unit; of an empty side, what it last was, or the mid of row 0. */
+function touch({ books, mids }: Session, side: 'ask' | 'bid', i: number): number {
+  for (let j = i; j >= 0; j--) {
+    if (books[`${side}Size`][j * books.levels] > 0) return books[`${side}Price`][j * books.levels];
+  }
+  return mids[0];
 }
 
 function elapsed(events: EventBatch, from: number, to: number): bigint {

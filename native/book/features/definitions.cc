@@ -116,6 +116,50 @@ void event(const Moment& now, const Parameters&, float* out) {
   out[3] = e.type == kAdd || removal || execution ? static_cast<float>(ticks(now, inside)) : 0.0f;
 }
 
+// Level 1 from the mid, every other from the level before it; 0 where there is none.
+void gap(const Moment& now, const Parameters& p, float* out) {
+  for (int32_t l = p.from - 1; l < p.to; l++, out += 2) {
+    const int64_t ask = l == 0 ? now.mid2 : 2 * int64_t{now.row.ask_price[l - 1]};
+    const int64_t bid = l == 0 ? now.mid2 : 2 * int64_t{now.row.bid_price[l - 1]};
+    out[0] = now.row.ask_size[l] > 0 ? static_cast<float>(ticks(now, 2 * int64_t{now.row.ask_price[l]} - ask)) : 0.0f;
+    out[1] = now.row.bid_size[l] > 0 ? static_cast<float>(ticks(now, bid - 2 * int64_t{now.row.bid_price[l]})) : 0.0f;
+  }
+}
+
+void centre(const Moment& now, const Parameters& p, float* out) {
+  int64_t ask = 0, bid = 0, asks = 0, bids = 0;
+  for (int32_t l = p.from - 1; l < p.to; l++) {
+    if (now.row.ask_size[l] > 0) asks++, ask += 2 * int64_t{now.row.ask_price[l]} - now.mid2;
+    if (now.row.bid_size[l] > 0) bids++, bid += 2 * int64_t{now.row.bid_price[l]} - now.mid2;
+  }
+  const bool both = asks > 0 && bids > 0;
+  *out = both ? static_cast<float>((ticks(now, ask) / static_cast<double>(asks) + ticks(now, bid) / static_cast<double>(bids)) / 2.0) : 0.0f;
+}
+
+void touch_deviation(const Moment& now, const Parameters& p, float* out) {
+  out[0] = static_cast<float>(ticks(now, p.events * now.ask.price2 - now.history.sum(kAskTotal, p.events)) / p.events);
+  out[1] = static_cast<float>(ticks(now, p.events * now.bid.price2 - now.history.sum(kBidTotal, p.events)) / p.events);
+}
+
+void touch_change(const Moment& now, const Parameters&, float* out) {
+  out[0] = static_cast<float>(ticks(now, now.ask.last_change));
+  out[1] = static_cast<float>(now.ask.since_change);
+  out[2] = static_cast<float>(ticks(now, now.bid.last_change));
+  out[3] = static_cast<float>(now.bid.since_change);
+}
+
+void touch_events(const Moment& now, const Parameters& p, float* out) {
+  out[0] = static_cast<float>(now.history.sum(kTouchAdds, p.events));
+  out[1] = static_cast<float>(now.history.sum(kTouchRemoves, p.events));
+  out[2] = static_cast<float>(now.history.sum(kTouchTrades, p.events));
+}
+
+void last_trade(const Moment& now, const Parameters&, float* out) {
+  out[0] = static_cast<float>(ticks(now, now.trade2 - now.mid2));
+  out[1] = static_cast<float>(now.since_buy);
+  out[2] = static_cast<float>(now.since_sell);
+}
+
 constexpr FeatureKind kKinds[] = {
     // name                  levels events compressed a level, columns
     {"levels",               true,  false, true,  4, 0, levels},
@@ -133,6 +177,12 @@ constexpr FeatureKind kKinds[] = {
     {"time_gap",             false, false, true,  0, 1, time_gap},
     {"intensity",            false, true,  true,  0, 1, intensity},
     {"event",                false, false, true,  0, 4, event},
+    {"gap",                  true,  false, true,  2, 0, gap},
+    {"centre",               true,  false, true,  0, 1, centre},
+    {"touch_deviation",      false, true,  true,  0, 2, touch_deviation},
+    {"touch_change",         false, false, true,  0, 4, touch_change},
+    {"touch_events",         false, true,  true,  0, 3, touch_events},
+    {"last_trade",           false, false, true,  0, 3, last_trade},
     {nullptr, false, false, false, 0, 0, nullptr},
 };
 

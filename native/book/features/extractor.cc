@@ -79,6 +79,8 @@ FeatureExtractor::FeatureExtractor(const std::vector<Definition>& definitions, i
 void FeatureExtractor::reset() {
   history_.clear();
   now_.mid2 = now_.spread = now_.last_move = now_.since_move = 0;
+  now_.ask = now_.bid = {};
+  now_.trade2 = now_.since_buy = now_.since_sell = 0;
 }
 
 // The mid and spread of a one-sided book are those of the last two-sided one; before any, the mid is the best price of
@@ -99,6 +101,27 @@ void FeatureExtractor::observe_mid(const BookRow& row) {
   now_.since_move = move != 0 || first ? 0 : now_.since_move + 1;
   if (move != 0) now_.last_move = move;
   now_.mid2 = mid2;
+  observe_touch(&now_.ask, ask, row.ask_price[0]);
+  observe_touch(&now_.bid, bid, row.bid_price[0]);
+}
+
+void FeatureExtractor::observe_touch(Touch* touch, bool there, int64_t price) {
+  const bool first = history_.rows() == 0;
+  const int64_t price2 = there ? 2 * price : first ? now_.mid2 : touch->price2;
+  touch->before2 = first ? price2 : touch->price2;
+  touch->price2 = price2;
+  const int64_t change = price2 - touch->before2;
+  touch->since_change = change != 0 || first ? 0 : touch->since_change + 1;
+  if (change != 0) touch->last_change = change;
+}
+
+void FeatureExtractor::observe_trade(const MarketEvent& event) {
+  const bool first = history_.rows() == 0;
+  const bool execution = event.type == kExecute || event.type == kExecuteHidden;
+  now_.since_buy = first || (execution && event.side < 0) ? 0 : now_.since_buy + 1;
+  now_.since_sell = first || (execution && event.side > 0) ? 0 : now_.since_sell + 1;
+  if (first) now_.trade2 = now_.mid2;
+  if (execution) now_.trade2 = 2 * int64_t{event.price};
 }
 
 void FeatureExtractor::sum_depths(const BookRow& row) {
@@ -111,6 +134,12 @@ void FeatureExtractor::sum_depths(const BookRow& row) {
   }
 }
 
+// At the best price of its side or inside, as it is or was before the event.
+bool FeatureExtractor::at_touch(const MarketEvent& event) const {
+  const int64_t price2 = 2 * int64_t{event.price};
+  return event.side > 0 ? price2 >= std::min(now_.bid.price2, now_.bid.before2) : price2 <= std::max(now_.ask.price2, now_.ask.before2);
+}
+
 // Adds the row to the history, with all running totals.
 void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
   const bool first = history_.rows() == 0;
@@ -120,13 +149,21 @@ void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
   int32_t* bid_price = ask_size + levels;
   int32_t* bid_size = bid_price + levels;
 
-  int64_t* current = history_.append(event.time_ns, now_.mid2);
+  int64_t* current = history_.append(event.time_ns, now_.mid2, now_.ask.price2, now_.bid.price2);
   const int64_t* before = history_.back(1);
   const auto change = static_cast<uint64_t>(now_.mid2 - before[kMid2]);
   current[kMid2Total] = before[kMid2Total] + now_.mid2;
   current[kSquareTotal] = static_cast<int64_t>(static_cast<uint64_t>(before[kSquareTotal]) + change * change);
   const bool execution = event.type == kExecute || event.type == kExecuteHidden;
   current[kVolumeTotal] = before[kVolumeTotal] - (execution ? int64_t{event.side} * event.size : 0);
+
+  current[kAskTotal] = before[kAskTotal] + now_.ask.price2;
+  current[kBidTotal] = before[kBidTotal] + now_.bid.price2;
+  const int64_t side = at_touch(event) ? event.side : 0;
+  const bool removal = event.type == kCancel || event.type == kDelete;
+  current[kTouchAdds] = before[kTouchAdds] + (event.type == kAdd ? side : 0);
+  current[kTouchRemoves] = before[kTouchRemoves] - (removal ? side : 0);
+  current[kTouchTrades] = before[kTouchTrades] - (event.type == kExecute ? event.side : 0);
 
   int64_t flow = 0;
   for (size_t l = 0; l < levels; l++) {
@@ -145,6 +182,7 @@ void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
 
 void FeatureExtractor::update(const MarketEvent& event, const BookRow& row, float* out) {
   observe_mid(row);
+  observe_trade(event);
   sum_depths(row);
   remember(event, row);
   now_.event = event;

@@ -41,6 +41,9 @@ class FeatureExtractor {
   };
 
   void observe_mid(const BookRow& row);
+  void observe_touch(Touch* touch, bool there, int64_t price);
+  void observe_trade(const MarketEvent& event);
+  bool at_touch(const MarketEvent& event) const;
   void sum_depths(const BookRow& row);
   void remember(const MarketEvent& event, const BookRow& row);
 

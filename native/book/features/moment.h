@@ -37,6 +37,11 @@ enum Memory : size_t {
   kMid2Total,     // Σ twice the mid
   kSquareTotal,   // Σ (change of twice the mid)²
   kVolumeTotal,   // Σ signed volume of executions, buyers' minus sellers'
+  kAskTotal,      // Σ twice the best ask
+  kBidTotal,      // Σ twice the best bid
+  kTouchAdds,     // Σ ±1 of orders added at the touch or inside it, + buy orders
+  kTouchRemoves,  // Σ ±1 of orders cancelled or deleted there, + sell orders
+  kTouchTrades,   // Σ ±1 of visible executions, + sell orders
   kFlowTotals,    // level m: Σ order-flow imbalance of levels 1 … m
 };
 
@@ -55,8 +60,8 @@ class History {
   }
 
   // Opens the next row and returns it; the one before it is back(1) from then on. The first row is `start` (time and
-  // twice the mid); it also becomes the past.
-  int64_t* append(int64_t time_ns, int64_t mid2);
+  // twice mid, best ask and best bid); it also becomes the past.
+  int64_t* append(int64_t time_ns, int64_t mid2, int64_t ask2, int64_t bid2);
 
   // Σ over the last `events` rows of the quantity whose running total is `total`.
   int64_t sum(size_t total, int64_t events) const {
@@ -68,6 +73,14 @@ class History {
   int64_t mask_;
   int64_t rows_ = 0;
   std::vector<int64_t> ring_;
+};
+
+// The best price of a side. That of an empty side is what it last was; before it was, the mid of the first row.
+struct Touch {
+  int64_t price2 = 0;       // twice the price
+  int64_t before2 = 0;      // the same before this event
+  int64_t last_change = 0;  // the last change of twice the price that was not 0
+  int64_t since_change = 0; // events since then, or since the first row
 };
 
 struct Moment {
@@ -84,6 +97,10 @@ struct Moment {
   int64_t spread = 0;       // best ask − best bid, likewise
   int64_t last_move = 0;    // the last change of twice the mid that was not 0
   int64_t since_move = 0;   // events since then
+  Touch ask, bid;
+  int64_t trade2 = 0;       // twice the price of the last execution; the mid before any
+  int64_t since_buy = 0;    // events since the last execution of a sell order, or since the first row
+  int64_t since_sell = 0;   // … of a buy order
 };
 
 }  // namespace flashbook::features
