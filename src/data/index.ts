@@ -21,8 +21,10 @@ export {
   pastReturn,
   type RowRange,
   smoothedMid,
+  standardReturns,
 } from './labels.js';
 export { midPrices } from './mid.js';
+export { MirroredWindows } from './mirrored-windows.js';
 export { beta, cutmix, type Mix, mixup } from './mixing.js';
 export { DEFAULT_CLIP, StandardScaler } from './scaler.js';
 export { type Split, type SplitOptions, sampleRows, walkForwardSplit } from './split.js';

@@ -141,6 +141,17 @@ export function makeLabels(
   });
 }
 
+/** Returns in units of their root mean square in `train`, as a regression learns them; NaN where there is none. */
+export function standardReturns({ change }: Pick<Labels, 'change'>, train: RowRange): Float32Array {
+  checkRange(train, change.length);
+  const known = change.subarray(train.start, train.end).filter((r) => !Number.isNaN(r));
+  const rms = Math.sqrt(known.reduce((sum, r) => sum + r * r, 0) / known.length);
+  if (!(rms > 0)) {
+    throw new FlashbookError('DATA', `no return other than 0 in rows ${train.start} to ${train.end - 1}`, { ...train });
+  }
+  return Float32Array.from(change, (r) => r / rms);
+}
+
 /** How many rows of a range have each class (down, flat, up). */
 export function countClasses(classes: Int32Array, range: RowRange = { start: 0, end: classes.length }): number[] {
   checkRange(range, classes.length);

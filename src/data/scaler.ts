@@ -1,5 +1,6 @@
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, finite, integer } from '../core/options.js';
+import type { Mirror } from '../features/index.js';
 import { checkRange, type RowRange } from './labels.js';
 
 /** Values further than this many standard deviations from the mean are cut off. */
@@ -29,16 +30,17 @@ export class StandardScaler {
    * Mean and population variance in float64, in two passes.
    *
    * @param values row-major, rows × columns
-   * @param names of the columns, for error messages
+   * @param options.names of the columns, for error messages
+   * @param options.mirror measures the rows and their mirror images together, so that the image of a scaled row is the scaled image
    * @throws FlashbookError `NUMERIC` naming row and column of a value that is not finite, `DATA` for an empty range
    */
   static fit(
     values: Float32Array,
     columns: number,
     range: RowRange,
-    options: { clip?: number; names?: readonly string[] } = {},
+    options: { clip?: number; names?: readonly string[]; mirror?: Mirror } = {},
   ): StandardScaler {
-    checkOptions('StandardScaler.fit', options, ['clip', 'names']);
+    checkOptions('StandardScaler.fit', options, ['clip', 'names', 'mirror']);
     const rows = rowCount(values, columns);
     checkRange(range, rows);
     const count = range.end - range.start;
@@ -54,8 +56,19 @@ export class StandardScaler {
       for (let c = 0; c < columns; c++, at++) mean[c] += values[at];
     }
     for (let c = 0; c < columns; c++) mean[c] /= count;
+    const { mirror } = options;
+    if (mirror !== undefined) {
+      const own = mean.slice();
+      if (mirror.from.length !== columns)
+        throw invalid('mirror', `that of ${columns} columns`, mirror.from.length, 'SHAPE');
+      for (let c = 0; c < columns; c++) mean[c] = (own[c] + mirror.sign[c] * own[mirror.from[c]]) / 2;
+    }
     for (let i = range.start, at = i * columns; i < range.end; i++) {
       for (let c = 0; c < columns; c++, at++) variance[c] += (values[at] - mean[c]) ** 2;
+    }
+    if (mirror !== undefined) {
+      const sums = variance.slice();
+      for (let c = 0; c < columns; c++) variance[c] = (sums[c] + sums[mirror.from[c]]) / 2;
     }
     const inverseStd = Float32Array.from(variance, (sum, c) => {
       const std = Math.sqrt(sum / count);

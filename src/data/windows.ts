@@ -11,6 +11,8 @@ export interface WindowDatasetOptions {
   steps: number;
   /** One array a horizon, one class a row of the session (−1: none); not copied. May be left out for prediction. */
   targets?: readonly Int32Array[];
+  /** One array a horizon, one return a row of the session, such as `standardReturns(label, train)`; NaN: none. Not copied. */
+  returns?: readonly Float32Array[];
   /** The last rows of the windows, such as `sampleRows(split.train, stride)`. */
   rows: Int32Array;
   /** Names of the columns, for error messages. */
@@ -27,6 +29,9 @@ export class WindowDataset {
   readonly steps: number;
   readonly targets: readonly Int32Array[];
   readonly rows: Int32Array;
+  /** Copies returns for a regression: one array a horizon, (indices.length) or longer. Absent where the session has none. */
+  readonly returns?: (indices: ArrayLike<number>, out: readonly Float32Array[]) => void;
+  readonly #returns: readonly Float32Array[];
 
   /**
    * @throws FlashbookError `DATA` where the session has fewer rows than one window, `SHAPE` for arrays that do not fit
@@ -34,8 +39,8 @@ export class WindowDataset {
    * inside a window that is not finite
    */
   constructor(options: WindowDatasetOptions) {
-    checkOptions('WindowDataset', options, ['values', 'columns', 'steps', 'targets', 'rows', 'names']);
-    const { values, columns, targets = [], rows, names } = options;
+    checkOptions('WindowDataset', options, ['values', 'columns', 'steps', 'targets', 'returns', 'rows', 'names']);
+    const { values, columns, targets = [], returns, rows, names } = options;
     const steps = integer('steps', options.steps, 1);
     const total = rowCount(values, columns);
     if (total < steps) {
@@ -49,6 +54,14 @@ export class WindowDataset {
     for (const [h, target] of targets.entries()) {
       if (!(target instanceof Int32Array) || target.length !== total) {
         throw invalid(`targets[${h}]`, `an Int32Array of ${total} classes, one a row`, target, 'SHAPE');
+      }
+    }
+    if (returns !== undefined && returns.length !== targets.length) {
+      throw invalid('returns', `${targets.length} arrays, one a horizon`, returns.length, 'SHAPE');
+    }
+    for (const [h, values] of (returns ?? []).entries()) {
+      if (!(values instanceof Float32Array) || values.length !== total) {
+        throw invalid(`returns[${h}]`, `a Float32Array of ${total} returns, one a row`, values, 'SHAPE');
       }
     }
     for (let i = 0; i < rows.length; i++) integer(`rows[${i}]`, rows[i], steps - 1, total - 1);
@@ -68,6 +81,14 @@ export class WindowDataset {
     this.steps = steps;
     this.targets = targets;
     this.rows = rows;
+    this.#returns = returns ?? [];
+    if (returns !== undefined) {
+      this.returns = (indices, out) => {
+        for (const [h, list] of out.entries()) {
+          for (let i = 0; i < indices.length; i++) list[i] = returns[h][rows[indices[i]]];
+        }
+      };
+    }
   }
 
   /** How many windows there are. */
@@ -114,7 +135,7 @@ export class WindowDataset {
 
   /** The arrays that it reads, for a digest. */
   sources(): (Float32Array | Int32Array)[] {
-    return [this.values, this.rows, ...this.targets];
+    return [this.values, this.rows, ...this.targets, ...this.#returns];
   }
 
   /** All windows in an order drawn from (seed, epoch) alone: the same on every machine, each order equally likely. */
