@@ -16,6 +16,7 @@ import {
   type Tensor,
 } from '../graph/index.js';
 import type { PlanSpec, TypedArray } from '../native/plan-spec.js';
+import type { ForwardOptions } from '../nn/index.js';
 import { encodeArtefact } from './artefact-file.js';
 import { Manifest, type ModelCard, parseManifest } from './manifest.js';
 import { exportOnnx } from './onnx/export-graph.js';
@@ -29,7 +30,7 @@ export interface ExportableModel {
   };
   parameters(): { name: string; shape: readonly number[]; trainable?: boolean }[];
   /** x (B, steps, features) → one (B, classes) tensor of logits a horizon. */
-  forward(x: Tensor): Tensor[];
+  forward(x: Tensor, options?: ForwardOptions): Tensor[];
 }
 
 export interface ArtefactOptions {
@@ -141,19 +142,20 @@ export function inferenceGraph(
   const x = traced.input('features', [batch, steps, features]);
   const mean = traced.state('scaler.mean', [features]);
   const inverseStd = traced.state('scaler.inverseStd', [features]);
-  const logits = model.forward(standardize(x, mean, inverseStd, { clip: clipOf(options) }));
+  const logits = model.forward(standardize(x, mean, inverseStd, { clip: clipOf(options) }), { returns: [] });
   checkHeads(logits, batch, options);
   traced.output('logits', concat(logits));
 
   const casts = precision === 'bf16' ? [autocast] : [];
   const graph = [...passes, ...casts].reduce<Graph>((before, pass) => pass(before), traced);
-  const state = new Map<string, TypedArray>([
-    ...constants(graph),
+  const given: [string, TypedArray][] = [
     ...parameters,
     ['scaler.mean', scaler.mean],
     ['scaler.inverseStd', scaler.inverseStd],
-  ]);
-  checkState(graph, state);
+  ];
+  checkState(traced, new Map([...constants(traced), ...given]));
+  // Without what no prediction depends on, such as heads that tell of returns.
+  const state = new Map([...constants(graph), ...given].filter(([name]) => graph.states.has(name)));
   const folded = foldState(graph, state);
   return precision === 'int8' ? quantiseLinear(folded.graph, folded.state, options.quantise) : folded;
 }

@@ -59,7 +59,9 @@ export class Ensemble extends Module {
   }
 
   forward(x: Tensor, options: ForwardOptions = {}): Tensor[] {
-    const logits = this.members.map((member) => member.forward(x, options));
+    // What the members tell of returns is not joined.
+    const each = { ...options, returns: options.returns && [] };
+    const logits = this.members.map((member) => member.forward(x, each));
     if (logits.some((heads) => heads.length !== this.weights.length)) {
       throw invalid('weights', `one list for each of ${logits[0].length} horizons`, this.weights.length);
     }

@@ -1,7 +1,7 @@
 import { invalid } from '../core/errors.js';
-import { checkOptions, finite, integer } from '../core/options.js';
+import { checkOptions, finite, integer, oneOf } from '../core/options.js';
 import type { Tensor } from '../graph/index.js';
-import { ClassifierHead, type ForwardOptions, Module } from '../nn/index.js';
+import { ClassifierHead, type ForwardOptions, Module, REGRESSIONS, type Regression } from '../nn/index.js';
 
 /** What every forecasting model is built with. */
 export interface ForecastOptions {
@@ -14,6 +14,8 @@ export interface ForecastOptions {
   /** Down, flat, up. */
   classes?: number;
   dropout?: number;
+  /** What the heads tell of the return beside the class; learned with `train`'s option of the same name. */
+  regression?: Regression;
 }
 
 export const FORECAST_DEFAULTS: Readonly<Required<ForecastOptions>> = {
@@ -22,6 +24,7 @@ export const FORECAST_DEFAULTS: Readonly<Required<ForecastOptions>> = {
   horizons: 3,
   classes: 3,
   dropout: 0.1,
+  regression: 'none',
 };
 
 /** A model that training, quantising, export and prediction take: a window of features to one tensor of logits a horizon. */
@@ -38,11 +41,11 @@ export abstract class ForecastModel<O extends ForecastOptions = ForecastOptions>
 
   /** One head a horizon over `width` columns: two hidden layers, of a half and a quarter of them. */
   protected heads(width: number): readonly ClassifierHead[] {
-    const { horizons, classes, dropout } = this.options;
+    const { horizons, classes, dropout, regression } = this.options;
     const hidden = [Math.ceil(width / 2), Math.ceil(width / 4)];
     return this.children(
       'heads',
-      Array.from({ length: horizons }, () => new ClassifierHead(width, hidden, classes, dropout)),
+      Array.from({ length: horizons }, () => new ClassifierHead(width, hidden, classes, dropout, regression)),
     );
   }
 
@@ -55,7 +58,7 @@ export abstract class ForecastModel<O extends ForecastOptions = ForecastOptions>
   }
 }
 
-/** Options with their defaults, every one but dropout a positive integer. */
+/** Options with their defaults, every one but dropout and regression a positive integer. */
 export function forecastOptions<O extends ForecastOptions>(
   where: string,
   options: O,
@@ -64,7 +67,9 @@ export function forecastOptions<O extends ForecastOptions>(
   checkOptions(where, options, Object.keys(defaults));
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const all = { ...defaults, ...given } as Required<O> & Required<ForecastOptions>;
-  for (const [name, value] of Object.entries(all)) if (name !== 'dropout') integer(name, value, 1);
-  finite('dropout', all.dropout, 0, 0.999);
+  const { dropout, regression, ...sizes } = all;
+  for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
+  finite('dropout', dropout, 0, 0.999);
+  oneOf('regression', regression, REGRESSIONS);
   return all;
 }

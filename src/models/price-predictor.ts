@@ -12,6 +12,8 @@ import {
   Linear,
   Module,
   multiScaleHeads,
+  REGRESSIONS,
+  type Regression,
 } from '../nn/index.js';
 
 /** How a model knows which step is which: see `addPositions`, `LearnedPositions`, `rotary`, `alibiSlopes`. */
@@ -37,6 +39,8 @@ export interface PricePredictorOptions {
   /** Down, flat, up. */
   classes?: number;
   dropout?: number;
+  /** What the heads tell of the return beside the class; learned with `train`'s option of the same name. */
+  regression?: Regression;
   /** Stochastic depth of the last layer; that of the others rises to it linearly. */
   dropPath?: number;
   positions?: Positions;
@@ -57,6 +61,7 @@ export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>>
   horizons: 3,
   classes: 3,
   dropout: 0.1,
+  regression: 'none',
   dropPath: 0,
   positions: 'sinusoidal',
   attention: 'full',
@@ -107,7 +112,7 @@ export class PricePredictor extends Module {
     this.norm = this.child('norm', new LayerNorm(width));
     this.heads = this.children(
       'heads',
-      Array.from({ length: o.horizons }, () => new ClassifierHead(width, [width / 2, width / 4], o.classes, dropout)),
+      Array.from({ length: o.horizons }, () => new ClassifierHead(width, [width / 2, width / 4], o.classes, dropout, o.regression)),
     );
   }
 
@@ -136,13 +141,14 @@ export class PricePredictor extends Module {
 function checked(options: PricePredictorOptions): Required<PricePredictorOptions> {
   checkOptions('PricePredictor', options, Object.keys(PRICE_PREDICTOR_DEFAULTS));
   const o = { ...PRICE_PREDICTOR_DEFAULTS, ...options };
-  const { dropout, dropPath, positions, attention, experts, ...sizes } = o;
+  const { dropout, regression, dropPath, positions, attention, experts, ...sizes } = o;
   for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
   integer('experts', experts, 0);
   if (experts > 0 && o.topExperts > experts) throw invalid('topExperts', `at most experts = ${experts}`, o.topExperts);
   finite('dropout', dropout, 0, 0.999);
   finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);
+  oneOf('regression', regression, REGRESSIONS);
   oneOf('attention', attention, ATTENTIONS);
   if (o.dModel % 4 !== 0) throw invalid('dModel', 'a multiple of 4 (the heads halve it twice)', o.dModel);
   if (o.dModel % o.heads !== 0) throw invalid('dModel', `a multiple of heads = ${o.heads}`, o.dModel);

@@ -1,6 +1,7 @@
 import { finite } from '../core/options.js';
 import { dropout, type Tensor } from '../graph/index.js';
 import { Module } from './module.js';
+import type { ReturnForecast } from './return-head.js';
 
 /** What a forward pass needs besides its operand. */
 export interface ForwardOptions {
@@ -8,6 +9,8 @@ export interface ForwardOptions {
   rng?: Tensor;
   /** Modules add here what training shall minimise beside the task's loss. Absent: they compute nothing for it. */
   losses?: AuxiliaryLoss[];
+  /** Heads with regression add here what they tell of the return, in the order of horizons. Absent: they compute nothing for it. */
+  returns?: ReturnForecast[];
 }
 
 /** A loss of a module itself, such as the balance of a mixture of experts. */

@@ -15,3 +15,4 @@ export { MixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-exp
 export { Module } from './module.js';
 export { type Init, Parameter, type ParameterInfo } from './parameter.js';
 export { addPositions, LearnedPositions, sinusoidalPositions } from './positions.js';
+export { REGRESSIONS, RETURN_QUANTILES, type Regression, type ReturnForecast, ReturnHead } from './return-head.js';

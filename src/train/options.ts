@@ -12,6 +12,12 @@ import { type LossScaleOptions, LossScaler } from './loss-scaler.js';
 import { checkHorizonWeights } from './losses.js';
 import type { TrainableModel } from './model.js';
 import type { TrainProgress } from './progress.js';
+import {
+  type RegressionOptions,
+  type ResolvedRegression,
+  regressionConfiguration,
+  resolveRegression,
+} from './regression.js';
 import type { Windows } from './windows.js';
 
 export interface TrainOptions {
@@ -71,6 +77,11 @@ export interface TrainOptions {
   focalGamma?: number;
   /** Learn how much each horizon counts (Kendall et al. 2018), on top of `horizonWeights`. */
   learnHorizonWeights?: boolean;
+  /**
+   * Learn the returns too, where the model's heads have regression: a Huber loss on their location (Huber 1964), the pinball loss on their
+   * quantiles (Koenker & Bassett 1978). The windows must have `returns`. `true`, or its numbers. Evaluations are of the classes alone.
+   */
+  regression?: boolean | RegressionOptions;
   /** ε of the smoothed cross-entropy, 0 … 1. */
   labelSmoothing?: number;
   /** Weight of each horizon's loss; all 1 by default. */
@@ -137,6 +148,7 @@ const OPTIONS: readonly (keyof TrainOptions)[] = [
   'classWeights',
   'focalGamma',
   'learnHorizonWeights',
+  'regression',
   'curriculum',
   'callbacks',
   'labelSmoothing',
@@ -178,6 +190,7 @@ export interface ResolvedOptions {
   classWeights?: 'balanced' | readonly (readonly number[])[];
   focalGamma: number;
   learnHorizonWeights: boolean;
+  regression?: ResolvedRegression;
   curriculum?: Curriculum;
   labelSmoothing: number;
   horizonWeights: readonly number[];
@@ -260,6 +273,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     classWeights: options.classWeights,
     focalGamma: finite('focalGamma', options.focalGamma ?? 0, 0),
     learnHorizonWeights: options.learnHorizonWeights ?? false,
+    regression: resolved(options),
     curriculum: options.curriculum,
     labelSmoothing: finite('labelSmoothing', options.labelSmoothing ?? 0.1, 0, 1),
     horizonWeights: checkHorizonWeights(options.horizonWeights, train.horizons),
@@ -300,6 +314,14 @@ function defaultSchedule(options: TrainOptions, steps: number): Schedule {
   });
 }
 
+function resolved(options: TrainOptions): ResolvedRegression | undefined {
+  const regression = resolveRegression(options.regression, { train: options.train });
+  if (regression !== undefined && ((options.mixup ?? 0) > 0 || (options.cutmix ?? 0) > 0)) {
+    throw invalid('regression', "no 'mixup' or 'cutmix' beside it, which mix classes alone", options.regression);
+  }
+  return regression;
+}
+
 function clipped(optimizer: Optimizer, limit: number | undefined): Optimizer {
   return limit === undefined ? optimizer : clippedByValue(optimizer, { limit });
 }
@@ -324,6 +346,7 @@ function changed(options: ResolvedOptions): Configuration {
     classWeights,
     focalGamma,
     learnHorizonWeights,
+    regression,
     curriculum,
     lossScale,
   } = options;
@@ -337,6 +360,7 @@ function changed(options: ResolvedOptions): Configuration {
     ...(classWeights === undefined ? {} : { classWeights }),
     ...(focalGamma > 0 ? { focalGamma } : {}),
     ...(learnHorizonWeights ? { learnHorizonWeights } : {}),
+    ...(regression === undefined ? {} : { regression: regressionConfiguration(regression) }),
     ...(curriculum === undefined ? {} : { curriculum: curriculum.config }),
   };
 }

@@ -19,10 +19,11 @@ import {
 } from '../graph/index.js';
 import type { Device } from '../native/index.js';
 import type { PlanSpec } from '../native/plan-spec.js';
-import type { AuxiliaryLoss } from '../nn/index.js';
+import type { AuxiliaryLoss, ReturnForecast } from '../nn/index.js';
 import { gradientName, type OptimizerParameter } from '../optim/index.js';
 import { type HorizonLossOptions, horizonLoss } from './losses.js';
 import type { TrainableModel } from './model.js';
+import { checkReturnHeads, type ResolvedRegression, returnLoss, returnOutputs } from './regression.js';
 
 /** Sizes of a batch of windows. */
 export interface BatchShape {
@@ -57,6 +58,8 @@ export interface GradientOptions extends HorizonLossOptions {
   recompute?: boolean | number;
   /** Compute the last layer for all rows, as most frameworks do, not only for the one that is read: to compare. Default false. */
   wholeLastLayer?: boolean;
+  /** Learn the heads' returns too, from inputs `return.<h>` f32 (B). */
+  regression?: ResolvedRegression;
   /** Add to what the gradients' buffers hold, instead of taking its place. Default false. */
   add?: boolean;
 }
@@ -66,6 +69,7 @@ export interface GradientOptions extends HorizonLossOptions {
  * that the backward pass is as small as the forward one.
  *
  *     inputs   x f32 (B, T, F); target.0 … i32 (B), −1 where a row has no label, or soft ones, f32 (B, classes); rng u32 (4)
+ *              with `regression`, return.0 … f32 (B) after the targets, NaN where there is none
  *              with `inputWeights`, weight.0 … f32 (1) before rng
  *     outputs  logits.0 … (B, classes); loss (1), with the losses that modules add of their own (mixtures of experts)
  *     updates  grad/<name> of every parameter
@@ -82,27 +86,45 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
     scaleLoss = false,
     precision = 'f32',
     wholeLastLayer = false,
+    regression,
   } = options;
   const classes = softTargets ? evaluationGraph(model, shape).classes : [];
   for (const h of options.horizonWeights.keys()) {
     if (softTargets) traced.input(`target.${h}`, [shape.batch, classes[h]]);
     else traced.input(`target.${h}`, [shape.batch], 'i32');
   }
+  if (regression) for (const h of options.horizonWeights.keys()) traced.input(`return.${h}`, [shape.batch]);
   if (inputWeights) for (const h of options.horizonWeights.keys()) traced.input(`weight.${h}`, [1]);
   const rng = traced.input('rng', [4], 'u32');
   if (scaleLoss) traced.input('scale', [1]);
   const auxiliary: AuxiliaryLoss[] = [];
-  outputLogits(traced, model.forward(x, { rng, losses: auxiliary }));
+  const told: ReturnForecast[] = [];
+  const heads = model.forward(x, { rng, losses: auxiliary, returns: told });
+  outputLogits(traced, heads);
+  checkReturnHeads(told, heads.length, regression);
+  for (const [h, forecast] of told.entries()) {
+    for (const [name, tensor] of returnOutputs(h, forecast)) traced.output(name, tensor);
+  }
   for (const [i, { loss }] of auxiliary.entries()) traced.output(auxiliaryName(i), loss);
 
   const graph = cast(wholeLastLayer ? traced : readRowsOnly(traced, { throughDropout: true }), precision);
   const own = auxiliary.map(({ weight }, i) => graph.outputs.get(auxiliaryName(i))!.scale(weight));
   for (const i of auxiliary.keys()) graph.outputs.delete(auxiliaryName(i));
+  const forecasts = told.map((forecast, h): ReturnForecast => {
+    const taken = returnOutputs(h, forecast).map(([name]) => {
+      const tensor = graph.outputs.get(name)!;
+      graph.outputs.delete(name);
+      return tensor;
+    });
+    return { location: taken[0], quantiles: taken[1] };
+  });
   const logits = [...graph.outputs.values()];
   const targets = logits.map((_, h) => graph.inputs.get(`target.${h}`)!);
   const weightInputs = inputWeights ? logits.map((_, h) => graph.inputs.get(`weight.${h}`)!) : undefined;
   const task = horizonLoss(logits, targets, { ...options, weightInputs });
-  const loss = own.reduce((sum, part) => sum.add(part), task);
+  const returns = logits.map((_, h) => graph.inputs.get(`return.${h}`)!);
+  const further = regression && returnLoss(forecasts, returns, options.horizonWeights, regression);
+  const loss = (further ? [...own, further] : own).reduce((sum, part) => sum.add(part), task);
   graph.output('loss', loss);
   const part = accumulate === 1 ? loss : loss.scale(1 / accumulate);
   const gradients = differentiate(graph, scaleLoss ? part.mul(graph.inputs.get('scale')!) : part);
@@ -121,14 +143,21 @@ export function gradientGraph(model: TrainableModel, shape: BatchShape, options:
   };
 }
 
-/** The graph of an evaluation: input x (B, T, F), outputs logits.0 … (B, classes). */
+/** The graph of an evaluation: input x (B, T, F), outputs logits.0 … (B, classes), or with `returns` what the heads tell of them. */
 export function evaluationGraph(
   model: TrainableModel,
   { batch, steps, columns }: BatchShape,
-  { precision = 'f32' }: { precision?: Precision } = {},
+  { precision = 'f32', returns = false }: { precision?: Precision; returns?: boolean } = {},
 ): ModelGraph {
   const traced = new Graph();
-  outputLogits(traced, model.forward(traced.input('x', [batch, steps, columns])));
+  // Heads with regression are traced, so that the graph knows their parameters; what is no output is not computed.
+  const told: ReturnForecast[] = [];
+  outputLogits(traced, model.forward(traced.input('x', [batch, steps, columns]), { returns: told }));
+  if (returns) {
+    const all = told.flatMap((forecast, h) => returnOutputs(h, forecast));
+    traced.outputs.clear();
+    for (const [name, tensor] of all) traced.output(name, tensor);
+  }
   const graph = cast(traced, precision);
   const logits = [...graph.outputs.values()];
   return {

@@ -76,6 +76,8 @@ interface BatchBuffers {
   targets: Int32Array[];
   /** Weighted soft targets, where the loss takes them; else empty. */
   soft: Float32Array[];
+  /** With regression, the returns of each horizon; else empty. */
+  returns: Float32Array[];
 }
 
 class TrainingRun {
@@ -199,6 +201,7 @@ class TrainingRun {
       x: new Float32Array(batch * train.steps * train.columns),
       targets: this.#classes.map(() => new Int32Array(batch)),
       soft: softTargets ? this.#classes.map((count) => new Float32Array(batch * count)) : [],
+      returns: options.regression ? this.#classes.map(() => new Float32Array(batch)) : [],
     }));
   }
 
@@ -281,20 +284,21 @@ class TrainingRun {
   #gather(number: number): BatchBuffers {
     const buffers = this.#batches[number % this.#batches.length];
     if (buffers.number === number) return buffers;
-    const { x, targets, soft } = buffers;
+    const { x, targets, soft, returns } = buffers;
     buffers.number = 0;
     this.#options.train.batch(this.#order.indices(number), x, targets);
     this.#changes.apply(number, x, targets, soft);
+    if (returns.length > 0) this.#options.train.returns!(this.#order.indices(number), returns);
     buffers.number = number;
     return buffers;
   }
 
   /** The inputs of the gradients' plan. */
-  #inputs({ number, x, targets, soft }: BatchBuffers, step: number): TypedArray[] {
+  #inputs({ number, x, targets, soft, returns }: BatchBuffers, step: number): TypedArray[] {
     const { seed } = this.#options;
     const weights = this.#curriculum?.weights(step).map((weight) => Float32Array.of(weight)) ?? [];
     const rng = Uint32Array.of(seed >>> 0, Math.floor(seed / 2 ** 32), number, 0);
-    return [x, ...(soft.length > 0 ? soft : targets), ...weights, rng];
+    return [x, ...(soft.length > 0 ? soft : targets), ...returns, ...weights, rng];
   }
 
   /** Share of right classes of each horizon in the last step; null without any label. */

@@ -19,6 +19,11 @@ export interface Windows {
   labels(horizon: number): Int32Array;
   /** All window numbers in an order drawn from (seed, epoch) alone. */
   order(seed: number, epoch: number): Int32Array;
+  /**
+   * Copies returns for a regression: of window `indices[i]` and horizon h to out[h][i], in a unit in which they are about 1; NaN where there is
+   * none. May be absent.
+   */
+  returns?(indices: Int32Array, out: Float32Array[]): void;
   /** The arrays that it reads, for a digest. */
   sources(): readonly TypedArray[];
 }
