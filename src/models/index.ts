@@ -4,6 +4,7 @@ export { type Classifier, Ensemble, ensembleParameters, equalWeights } from './e
 export { expertUsage } from './expert-usage.js';
 export { FORECAST_DEFAULTS, ForecastModel, type ForecastOptions } from './forecast-model.js';
 export { type GrowOptions, growPricePredictor } from './grow.js';
+export { LogisticRegression } from './logistic-regression.js';
 export { LSTM_BASELINE_DEFAULTS, LstmBaseline, type LstmBaselineOptions } from './lstm-baseline.js';
 export {
   ATTENTIONS,
@@ -23,4 +24,5 @@ export {
   type ModelSizes,
   modelPreset,
 } from './registry.js';
+export { ROW_MLP_DEFAULTS, RowMlp, type RowMlpOptions } from './row-mlp.js';
 export { TCN_MODEL_DEFAULTS, TcnModel, type TcnModelOptions } from './tcn-model.js';

@@ -2,8 +2,10 @@ import { checkOptions, oneOf } from '../core/options.js';
 import { BinCtabl } from './bin-ctabl.js';
 import { DeepLob } from './deep-lob.js';
 import type { ForecastModel, ForecastOptions } from './forecast-model.js';
+import { LogisticRegression } from './logistic-regression.js';
 import { LstmBaseline } from './lstm-baseline.js';
 import { PricePredictor } from './price-predictor.js';
+import { RowMlp } from './row-mlp.js';
 import { TcnModel } from './tcn-model.js';
 
 /** Sizes by one name for all presets; a preset takes those that it has a meaning for. */
@@ -23,7 +25,9 @@ export type ModelName =
   | 'lstmBaseline'
   | 'tcnModel'
   | 'deepLob'
-  | 'binCtabl';
+  | 'binCtabl'
+  | 'rowMlp'
+  | 'logisticRegression';
 
 export interface ModelPreset {
   readonly name: ModelName;
@@ -103,6 +107,25 @@ export const MODELS: readonly ModelPreset[] = [
     sizes: { width: 'hidden' },
     preset: {},
     build: (options) => new BinCtabl(options),
+  },
+  {
+    name: 'rowMlp',
+    title: 'row perceptron',
+    description:
+      '2 residual blocks of 128, hidden 512, over the last row alone: for features that tell the past themselves',
+    source: 'Gorishniy et al. 2021',
+    sizes: { width: 'width', layers: 'layers', feedForward: 'hidden' },
+    preset: {},
+    build: (options) => new RowMlp(options),
+  },
+  {
+    name: 'logisticRegression',
+    title: 'logistic regression',
+    description: 'a linear layer over the last row: what every other model must beat',
+    source: 'Cox 1966',
+    sizes: {},
+    preset: {},
+    build: (options) => new LogisticRegression(options),
   },
 ];
 

@@ -4,8 +4,10 @@ import {
   BinCtabl,
   DeepLob,
   type ForecastModel,
+  LogisticRegression,
   LstmBaseline,
   PricePredictor,
+  RowMlp,
   TcnModel,
 } from '../../src/models/index.js';
 
@@ -56,6 +58,16 @@ export const ARCHITECTURES: readonly ArchitectureCase[] = [
   {
     name: 'BinCtabl',
     build: (options) => new BinCtabl({ ...COMMON, steps: 12, hidden: 18, hiddenSteps: 6, ...options }),
+    quantised: 2,
+  },
+  {
+    name: 'RowMlp',
+    build: (options) => new RowMlp({ ...COMMON, steps: 3, width: 32, hidden: 36, layers: 2, ...options }),
+    quantised: 6,
+  },
+  {
+    name: 'LogisticRegression',
+    build: (options) => new LogisticRegression({ ...COMMON, features: 40, steps: 3, ...options }),
     quantised: 2,
   },
 ];
