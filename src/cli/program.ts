@@ -10,6 +10,7 @@ import { learningRateCommand } from './learning-rate.js';
 import { modelsCommand } from './models.js';
 import { predictCommand } from './predict.js';
 import { profileCommand } from './profile.js';
+import { protocolCommand } from './protocol.js';
 import { runCommand } from './run.js';
 import { scheduleCommand } from './schedule.js';
 
@@ -35,6 +36,7 @@ Examples:
   flashbook features --data GOOG_10.zip --out features.parquet
   flashbook schedule cosine_with_restarts --warmup-steps 1000 --min-learning-rate 1e-6 --out schedule.svg
   flashbook ablate --data GOOG_10.zip                 what each option of training brings, with seeds and baselines
+  flashbook protocol --data GOOG_10.zip               the best models, and their ensemble, beside a logistic regression
   flashbook bench --quick                             how fast it is here, against ONNX Runtime
   flashbook profile --precision int8 --threads 1      where the time of a prediction goes
   flashbook doctor                                    what this machine offers, and what to mend`,
@@ -49,6 +51,7 @@ Examples:
     learningRateCommand(),
     augmentCommand(),
     ablateCommand(),
+    protocolCommand(),
     doctorCommand(),
     benchCommand(),
     profileCommand(),

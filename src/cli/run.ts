@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { runFacts, runTables } from '../monitor/report/tables.js';
+import { REGRESSIONS } from '../nn/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { AUGMENTATIONS, CURRICULA, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
@@ -34,6 +35,10 @@ export function runCommand(): Command {
         'mean of the next k mids against the mid now (mid) or the mean of the last k (past)',
       ).choices(['mid', 'past']),
     )
+    .addOption(
+      new Option('--features <set>', 'extended: with those for models of few rows').choices(['default', 'extended']),
+    )
+    .option('--mirror', 'train on mirror images too: bids and asks change places')
     .option('--window <n>', 'rows that the model sees at once', wholeNumber)
     .addOption(new Option('--model <name>', 'preset of the model: see flashbook models').choices(MODEL_NAMES))
     .option('--layers <n>', 'layers or blocks of the model', wholeNumber)
@@ -69,6 +74,9 @@ export function runCommand(): Command {
     .option('--cutmix <alpha>', 'exchange stretches of windows, and their share of the labels', decimalNumber)
     .option('--focal-gamma <x>', 'focal loss', decimalNumber)
     .addOption(new Option('--class-weights <kind>', 'weights of the classes in the loss').choices(['none', 'balanced']))
+    .addOption(
+      new Option('--regression <kind>', 'what the heads learn of the return beside the class').choices(REGRESSIONS),
+    )
     .option('--learn-horizon-weights', 'learn how much each horizon counts')
     .addOption(new Option('--curriculum <kind>', 'near horizons first').choices(CURRICULA))
     .option('--augment <list>', `changes of the training windows: ${AUGMENTATIONS.join(',')}`, (text) =>

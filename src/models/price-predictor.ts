@@ -112,7 +112,10 @@ export class PricePredictor extends Module {
     this.norm = this.child('norm', new LayerNorm(width));
     this.heads = this.children(
       'heads',
-      Array.from({ length: o.horizons }, () => new ClassifierHead(width, [width / 2, width / 4], o.classes, dropout, o.regression)),
+      Array.from(
+        { length: o.horizons },
+        () => new ClassifierHead(width, [width / 2, width / 4], o.classes, dropout, o.regression),
+      ),
     );
   }
 

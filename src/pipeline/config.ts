@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
 import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
+import { REGRESSIONS } from '../nn/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { runModel } from './run-model.js';
 
@@ -35,6 +36,10 @@ export const runConfigSchema = z.strictObject({
   horizons: z.array(count(1, 100_000)).min(1).max(16).default([10, 50, 100]),
   /** 'mid': mean of the next k mids against the mid now (Zhang et al. 2019, eq. 3); 'past': against the mean of the last k (eq. 4). */
   label: z.enum(['mid', 'past']).default('mid'),
+  /** 'extended': with those for models of few rows. */
+  features: z.enum(['default', 'extended']).default('default'),
+  /** Train on every window's mirror image too: bids and asks change places, up and down too. */
+  mirror: z.boolean().default(false),
   /** Rows that the model sees at once. */
   window: count(2, 4096).default(100),
   /** A preset: `flashbook models` lists them. The sizes below are its own where they are left out. */
@@ -93,6 +98,8 @@ export const runConfigSchema = z.strictObject({
   focalGamma: z.number().min(0).max(10).default(0),
   /** 'balanced': all classes weigh the same in the loss. */
   classWeights: z.enum(['none', 'balanced']).default('none'),
+  /** What the heads learn of the return beside the class. */
+  regression: z.enum(REGRESSIONS).default('none'),
   /** Learn how much each horizon counts. */
   learnHorizonWeights: z.boolean().default(false),
   /** Which horizons count when: all at once, by competence over the first half of the steps, or each when the one before is learned. */

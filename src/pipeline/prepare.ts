@@ -4,22 +4,28 @@ import { oneOf } from '../core/options.js';
 import {
   type Labels,
   lastMoveGuess,
+  MirroredWindows,
   makeLabels,
   midPrices,
   type Split,
   StandardScaler,
   sampleRows,
+  standardReturns,
   WindowDataset,
   walkForwardSplit,
 } from '../data/index.js';
 import {
   computeFeatures,
   defaultFeatures,
+  extendedFeatures,
   type FeatureSet,
   type FeatureTable,
   featureMemory,
+  featureMirror,
+  type Mirror,
 } from '../features/index.js';
 import { FEED_NAMES, type FeedName, type MarketSession, readSession, syntheticSession } from '../market/index.js';
+import type { Windows } from '../train/index.js';
 import type { RunConfig } from './config.js';
 import type { ProgressListener } from './progress.js';
 
@@ -28,6 +34,8 @@ export interface PreparedData {
   session: MarketSession;
   book: RebuiltBook;
   featureSet: FeatureSet;
+  /** Of the feature set; with `mirror` the scaler was fitted with it. */
+  mirror: Mirror;
   /** Raw features, one row an event. */
   table: FeatureTable;
   mid: Float64Array;
@@ -88,7 +96,8 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
   done('book', session.book === undefined ? bookDetail(book) : 'as the feed tells it, by price levels');
 
   start('features');
-  const featureSet = defaultFeatures(levels);
+  const featureSet = config.features === 'extended' ? extendedFeatures(levels) : defaultFeatures(levels);
+  const mirror = featureMirror(featureSet, levels);
   const table = computeFeatures(session.events, book.snapshots, session.instrument, featureSet);
   const mid = midPrices(book.snapshots);
   done('features', `${table.columns} features`);
@@ -104,9 +113,9 @@ export function prepareData(session: MarketSession, config: RunConfig, onProgres
     table.values,
     table.columns,
     { start: 0, end: split.train.end },
-    { names: table.names },
+    { names: table.names, ...(config.mirror && { mirror }) },
   );
-  return { session, book, featureSet, table, mid, labels, split, purge, embargo, scaler };
+  return { session, book, featureSet, mirror, table, mid, labels, split, purge, embargo, scaler };
 }
 
 /** The levels asked for, or as many as the feed's own book has where those are fewer. */
@@ -123,19 +132,31 @@ function bookDetail({ checked, mismatches, levelsTaken }: RebuiltBook): string {
   return `${agreement}, ${levelsTaken} levels taken from beyond its view`;
 }
 
-/** Windows of scaled features with their labels: every `stride`-th row of one part of the split. */
+/** The training windows of a configuration: with their images, and with returns, where it wants them. */
+export function trainingWindows(
+  data: PreparedData,
+  scaled: Float32Array,
+  config: Pick<RunConfig, 'window' | 'mirror' | 'regression'>,
+): Windows {
+  const windows = scaledWindows(data, scaled, 'train', config.window, 1, config.regression !== 'none');
+  return config.mirror ? new MirroredWindows(windows, data.mirror) : windows;
+}
+
+/** Windows of scaled features with their labels, and with returns where they are wanted: every `stride`-th row of one part of the split. */
 export function scaledWindows(
   data: PreparedData,
   scaled: Float32Array,
   part: 'train' | 'validation' | 'test',
   steps: number,
   stride = 1,
+  returns = false,
 ): WindowDataset {
   return new WindowDataset({
     values: scaled,
     columns: data.table.columns,
     steps,
     targets: data.labels.map((l) => l.classes),
+    ...(returns && { returns: data.labels.map((label) => standardReturns(label, data.split.train)) }),
     rows: sampleRows(data.split[part], stride),
     names: data.table.names,
   });

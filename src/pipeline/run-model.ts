@@ -11,7 +11,7 @@ import type { RunConfig } from './config.js';
 
 /** The model of a run over windows of `features` columns. */
 export function runModel(config: RunConfig, features: number): ForecastModel | PricePredictor {
-  const { model, window: steps, horizons, dropout, positions, attention, experts, dropPath } = config;
+  const { model, window: steps, horizons, dropout, positions, attention, experts, dropPath, regression } = config;
   const { width, layers, heads, feedForward } = config;
   checkHeads(config);
   return buildModel(
@@ -26,6 +26,7 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
       ...(attention && { attention }),
       ...(experts && { experts }),
       ...(dropPath > 0 && { dropPath }),
+      ...(regression !== 'none' && { regression }),
     },
     { width, layers, heads, feedForward },
   );

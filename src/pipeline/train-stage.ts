@@ -4,7 +4,7 @@ import type { TrainingPoint } from '../monitor/run-metrics.js';
 import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
 import { curriculumByCompetence, curriculumByMastery, type History, type TrainResult, train } from '../train/index.js';
 import type { RunConfig } from './config.js';
-import { type PreparedData, scaledWindows } from './prepare.js';
+import { type PreparedData, scaledWindows, trainingWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, type RunFolder } from './run-folder.js';
 
@@ -20,7 +20,7 @@ export async function trainStage(
   const scaled = data.scaler.transform(data.table.values);
   let resumedFrom: number | undefined;
   const result = await train(model, {
-    train: scaledWindows(data, scaled, 'train', config.window),
+    train: trainingWindows(data, scaled, config),
     validation: scaledWindows(data, scaled, 'validation', config.window),
     ...trainOptionsOf(config),
     checkpoint: folder.file(RUN_FILES.checkpoint),
@@ -71,6 +71,7 @@ export function trainOptionsOf(config: RunConfig) {
     focalGamma: config.focalGamma,
     classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
     learnHorizonWeights: config.learnHorizonWeights,
+    regression: config.regression !== 'none',
     curriculum: CURRICULUM[config.curriculum](config),
     labelSmoothing: config.labelSmoothing,
     evaluateEvery: config.evaluateEvery,
