@@ -27,7 +27,7 @@ export function protocolTables(results: ProtocolResults): Table[] {
   return [...tables, membersTable(results)];
 }
 
-function membersTable({ members, baseline, ensemble, weights, tasks, best }: ProtocolResults): Table {
+function membersTable({ members, ensemble, weights, tasks, best }: ProtocolResults): Table {
   return {
     title: 'Models, on the validation part',
     note: `The loss is the sum of the six cross-entropies; the best single model is ${best}. Weights in the ensemble: mean over the labels.`,
@@ -39,7 +39,7 @@ function membersTable({ members, baseline, ensemble, weights, tasks, best }: Pro
       'weight',
       ...tasks.map(({ label, horizon }) => `${label} ${horizon}`),
     ],
-    rows: [baseline, ...members, ensemble].map((result) => {
+    rows: [...members, ensemble].map((result) => {
       const m = members.indexOf(result);
       const weight = m < 0 ? '' : (weights.reduce((sum, list) => sum + list[m], 0) / weights.length).toFixed(2);
       const directions = result.validation.map(({ directional }) => percentages(directional.slice(0, 2)));
@@ -106,10 +106,10 @@ function partOf({ ensemble }: ProtocolResults): 'test' | 'validation' {
 /** The baseline, the best single model and the ensemble. */
 function scoredOn(results: ProtocolResults, part: 'test' | 'validation'): { name: string; scores: ProtocolScore[] }[] {
   const { baseline, members, best, ensemble } = results;
-  const single = members.find(({ name }) => name === best)!;
+  const [linear, single] = [baseline, best].map((wanted) => members.find(({ name }) => name === wanted)!);
   const named = (result: ProtocolResult, name: string) => ({ name, scores: result[part]! });
   return [
-    named(baseline, baseline.name),
+    named(linear, baseline),
     named(single, `best single: ${best}`),
     named(ensemble, `ensemble of ${members.length}`),
   ];
