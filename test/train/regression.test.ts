@@ -144,7 +144,7 @@ describe('regression beside classes', () => {
 
   test('an ensemble joins the classes alone', async () => {
     const joined = new Ensemble(
-      [model, smallModel()],
+      [smallModel({ regression: 'quantiles', dropout: 0 }), smallModel()], // a member belongs to its ensemble: not `model`
       [
         [1, 0],
         [1, 0],
