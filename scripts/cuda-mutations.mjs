@@ -119,6 +119,7 @@ const FAULTS = {
     from: 'key > high[e / 2]',
     to: 'key >= high[e / 2]',
     test: 'attention',
+    only: 'in bf16',
     because: WRONG,
   },
   'no rescaling of the softmax sum': {
@@ -126,6 +127,7 @@ const FAULTS = {
     from: 'total[half] *= shrink;',
     to: '',
     test: 'attention',
+    only: 'in bf16',
     because: WRONG,
   },
   'no rescaling of the output': {
@@ -133,6 +135,7 @@ const FAULTS = {
     from: 'sum[n][half * 2] *= shrink;',
     to: '',
     test: 'attention',
+    only: 'in bf16',
     because: WRONG,
   },
   'the last tile of keys left out': {
@@ -140,6 +143,7 @@ const FAULTS = {
     from: 'key_tile <= tile_last',
     to: 'key_tile < tile_last',
     test: 'attention',
+    only: 'in bf16',
     because: WRONG,
   },
   'a dropped barrier in attention': {
@@ -147,6 +151,7 @@ const FAULTS = {
     from: '__syncthreads();   // the tile is there',
     to: '// the tile is there',
     test: 'attention',
+    only: 'in bf16',
     because: RACE,
   },
   'one buffer instead of two': {
@@ -154,6 +159,7 @@ const FAULTS = {
     from: '(key_tile & 1) * 2 * kBuffer',
     to: '0',
     test: 'attention',
+    only: 'in bf16',
     because: RACE,
   },
   'a gradient without its delta': {
@@ -161,6 +167,7 @@ const FAULTS = {
     from: 'p * (d_score[j][e] - of_delta)',
     to: 'p * d_score[j][e]',
     test: 'attention',
+    only: 'in bf16',
     because: WRONG,
   },
   'a scan that forgets what came before': {
@@ -168,6 +175,7 @@ const FAULTS = {
     from: '  carry = total;\n',
     to: '',
     test: 'kernels',
+    only: 'extract features',
     because: WRONG,
   },
   'a window one event short': {
@@ -175,6 +183,7 @@ const FAULTS = {
     from: 'const int64_t then = row - events;',
     to: 'const int64_t then = row - events + 1;',
     test: 'kernels',
+    only: 'extract features',
     because: WRONG,
   },
   'one round less of the generator': {
@@ -224,6 +233,7 @@ const FAULTS = {
     from: 's.at[3][i] = v;',
     to: '',
     test: 'kernels',
+    only: 'update lists',
     because: WRONG,
   },
   'a tile of the transposition read before it is written': {

@@ -17,8 +17,6 @@ void read_list(const std::string& text, T (&into)[attention::kMaxPatternHeads], 
   }
 }
 
-}  // namespace
-
 void run_attention(Line& line) {
   attention::Problem problem;
   problem.batch = line.integer("batch");
@@ -47,4 +45,7 @@ void run_attention(Line& line) {
   }
 }
 
+const Command forward_command("attention", run_attention), backward_command("attention_grad", run_attention);
+
+}  // namespace
 }  // namespace flashbook::cuda::tests

@@ -65,7 +65,16 @@ void Line::finish() {
   temporaries_.clear();
 }
 
+Activation activation_of(const std::string& name) {
+  return name == "relu" ? Activation::relu : name == "gelu" ? Activation::gelu : Activation::none;
+}
+
 namespace {
+
+std::map<std::string, void (*)(Line&)>& commands() {
+  static std::map<std::string, void (*)(Line&)> all;
+  return all;
+}
 
 void run_script(std::istream& script) {
   std::map<std::string, std::pair<void*, size_t>> buffers;
@@ -92,14 +101,8 @@ void run_script(std::istream& script) {
       std::vector<char> bytes(size);
       check(cudaMemcpy(bytes.data(), memory, size, cudaMemcpyDeviceToHost), "cudaMemcpy");
       std::ofstream(line.text("1"), std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(size));
-    } else if (command == "gemm") {
-      run_gemm(line);
-    } else if (command == "qgemm") {
-      run_qgemm(line);
-    } else if (command == "quantise") {
-      run_quantise(line);
-    } else if (command == "attention" || command == "attention_grad") {
-      run_attention(line);
+    } else if (commands().count(command) != 0) {
+      commands().at(command)(line);
     } else {
       throw std::runtime_error("no command " + command);
     }
@@ -109,6 +112,9 @@ void run_script(std::istream& script) {
 }
 
 }  // namespace
+
+Command::Command(const char* name, void (*run)(Line&)) { commands()[name] = run; }
+
 }  // namespace flashbook::cuda::tests
 
 int main(int count, char** arguments) {

@@ -41,9 +41,9 @@ class Line {
 
 Activation activation_of(const std::string& name);
 
-void run_gemm(Line& line);
-void run_qgemm(Line& line);
-void run_quantise(Line& line);
-void run_attention(Line& line);
+// Makes `run` a command of the scripts, before main().
+struct Command {
+  Command(const char* name, void (*run)(Line&));
+};
 
 }  // namespace flashbook::cuda::tests

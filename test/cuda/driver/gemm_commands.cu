@@ -4,9 +4,7 @@
 
 namespace flashbook::cuda::tests {
 
-Activation activation_of(const std::string& name) {
-  return name == "relu" ? Activation::relu : name == "gelu" ? Activation::gelu : Activation::none;
-}
+namespace {
 
 void run_gemm(Line& line) {
   gemm::Problem problem;
@@ -36,4 +34,7 @@ void run_gemm(Line& line) {
   check(gemm::run(problem, line.temporary(gemm::workspace_bytes(problem)), nullptr), "gemm");
 }
 
+const Command gemm_command("gemm", run_gemm);
+
+}  // namespace
 }  // namespace flashbook::cuda::tests

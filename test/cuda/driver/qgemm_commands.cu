@@ -3,6 +3,7 @@
 #include "driver.h"
 
 namespace flashbook::cuda::tests {
+namespace {
 
 void run_qgemm(Line& line) {
   qgemm::Problem problem;
@@ -29,4 +30,7 @@ void run_quantise(Line& line) {
                              line.buffer<float>("scale"), nullptr), "quantise_rows");
 }
 
+const Command qgemm_command("qgemm", run_qgemm), quantise_command("quantise", run_quantise);
+
+}  // namespace
 }  // namespace flashbook::cuda::tests
