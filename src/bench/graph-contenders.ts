@@ -27,11 +27,9 @@ export function nativeContender(
 
 function openNative({ graph, inputs, state, frozen = false }: GraphCase, threads: number, isa: Isa | undefined): Turn {
   setThreads(threads);
-  const device = cpu();
-  const inputSpecs = [...graph.inputs].map(([name, { dtype, shape }]) => ({ name, dtype, shape: [...shape] }));
-  const buffers = device.createState([...stateSpecs(graph), ...inputSpecs]);
+  const buffers = cpu().createState([...stateSpecs(graph), ...inputSpecs(graph)]);
   for (const [name, data] of [...constants(graph), ...state, ...Object.entries(inputs)]) buffers.set(name, data);
-  const plan = device.createPlan(heldInState(compilePlan(graph)), buffers, { frozen, ...(isa && { isa }) });
+  const plan = cpu().createPlan(heldInState(compilePlan(graph)), buffers, { frozen, ...(isa && { isa }) });
   const outputs = [...graph.outputs.values()].map((tensor) => new ARRAYS[tensor.dtype](size(tensor.shape)));
   return {
     run: () => timed(() => plan.runSync([])),
@@ -41,6 +39,20 @@ function openNative({ graph, inputs, state, frozen = false }: GraphCase, threads
       buffers.dispose();
     },
   };
+}
+
+const inputSpecs = (graph: Graph) =>
+  [...graph.inputs].map(([name, { dtype, shape }]) => ({ name, dtype, shape: [...shape] }));
+
+/** Bytes of a graph's inputs, its results and all between, and what the kernels need besides, on one thread. */
+export function bytesOfPlan(graph: Graph): number {
+  setThreads(1);
+  const buffers = cpu().createState([...stateSpecs(graph), ...inputSpecs(graph)]);
+  const plan = cpu().createPlan(heldInState(compilePlan(graph)), buffers);
+  const { arenaBytes, workspaceBytes } = plan.memory();
+  plan.dispose();
+  buffers.dispose();
+  return arenaBytes + workspaceBytes;
 }
 
 /**

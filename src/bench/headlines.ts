@@ -1,6 +1,7 @@
 import { bytes, duration, milliseconds } from '../monitor/report/format.js';
 import { runConfig } from '../pipeline/config.js';
 import { type BenchResults, type BenchRow, bestOf, fastTimes, type Headline } from './results.js';
+import { attentionMemory } from './suites/attention.js';
 import { artefactBytes } from './suites/predictor.js';
 
 /** What the strategy promises, and what was measured. Only of cases that this run has. */
@@ -37,6 +38,7 @@ export async function headlines(results: BenchResults): Promise<Headline[]> {
     const training = row('step f32, batch 64, dropout 0.1', threads);
     if (training !== undefined) found.push(trainingTime(training, on));
   }
+  if (results.rows.some(({ suite }) => suite === 'attention')) found.push(memoryOfAttention());
   if (results.rows.some(({ suite }) => suite === 'predictor')) found.push(...(await sizes()));
   return found;
 }
@@ -52,6 +54,15 @@ function latency(row: BenchRow, precision: string, on: string): Headline {
   const { medianMs, p99Ms } = fastTimes(row)!;
   const measured = `${milliseconds(medianMs)}, p99 ${milliseconds(p99Ms)}`;
   return headline(`one prediction, ${precision}, ${on}`, '< 10 ms', measured, p99Ms < 10);
+}
+
+/** What a sequence twice as long needs. */
+function memoryOfAttention(): Headline {
+  const [half, whole] = [attentionMemory(1024, false), attentionMemory(2048, false)];
+  const growth = (form: 'flash' | 'unfused') =>
+    `${bytes(whole[form])}, ${(whole[form] / half[form]).toFixed(2)}× those of 1024`;
+  const measured = `${growth('flash')}; unfused ${growth('unfused')}`;
+  return headline('memory of flash attention, 2048 steps', 'linear', measured, whole.flash <= 2.1 * half.flash);
 }
 
 async function sizes(): Promise<Headline[]> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type BenchCase, benchTables, caseId, SUITES } from '../../src/bench/index.js';
 import { measureCase } from '../../src/bench/measure.js';
+import { attentionMemory } from '../../src/bench/suites/attention.js';
 import { exampleResults } from './example-results.js';
 
 const once = { rounds: 1, turnMs: 0, patienceMs: 0 };
@@ -39,6 +40,17 @@ describe('the suites', () => {
     const { failures, times } = await measureCase(one, { pace: once, yardstick });
     expect(failures.filter(({ wrong }) => wrong)).toEqual([]);
     expect(times[0].role).toBe('fast');
+  });
+});
+
+describe('the memory of attention', () => {
+  it.each([true, false])('grows with the length, unfused with its square: causal %s', (causal) => {
+    const sizes = [512, 1024, 2048, 4096].map((steps) => attentionMemory(steps, causal));
+    for (const [i, { flash, unfused }] of sizes.entries()) {
+      if (i === 0) continue;
+      expect(flash / sizes[i - 1].flash).toBeLessThanOrEqual(2);
+      expect(unfused / sizes[i - 1].unfused).toBeGreaterThan(2.5);
+    }
   });
 });
 

@@ -23,16 +23,23 @@
 //     in blocks of keys that start at multiples of the block; dk, dv over queries in rising order. A forward call may take any range of
 //     queries that starts at a multiple of 32; the backward pass is one call, so that nothing is added by two threads.
 //
-// Idea of the fast path: one register tile, 8 rows × 3 vectors, acc += coefficient[r][t]·row[t], serves all seven products. K (and V
-// in the backward pass) are packed in panels with keys in the lanes; a tile of scores lives in L1 until its exponentials have been
+// Idea of the fast path: one register tile, acc += coefficient[r][t]·row[t], serves all seven products: 12 rows × 2 vectors forward, where
+// keys and values come from L2 and twelve rows read them less often, 8 × 3 backward. K (and V in the backward pass) are packed in
+// panels with keys in the lanes, once for 2048 queries; a tile of scores lives in L1 until its exponentials have been
 // used. Blocks that no row of a tile sees are skipped, so that cost falls with the window; on the border, where rows of a tile see
 // different keys, all go over the same keys with coefficients of 0, unless an operand is not finite: then each goes over its own.
 // The last row alone (last.h) packs nothing: it reads each key and value once.
 // bf16 on AVX512_BF16 and AMX has products of its own (bf16_forward.h, bf16_backward.h); elsewhere operands are rounded while they
 // are packed, and multiplied in float32.
-// Memory: forward constant in T, backward linear: 3·T·head_dim floats a thread.
-// Measured on one core of a Granite Rapids (AVX-512, FMA peak 248 GFLOP/s), useful work alone: 2048 × 64 causal forward 67 %, backward
-// 73 %, both 71 %; full 69, 75 and 73 %; 1024 × 128 causal 73, 74 and 74 %; 100 × 32 causal 46, 50 and 49 %, full 57, 60 and 59 %.
+// Memory: forward constant in T from 2048 steps on, backward linear: 3·T·head_dim floats a thread.
+// Measured on one core of a Granite Rapids (FMA peak 248 GFLOP/s), useful work alone, in shares of that peak:
+//                        float32, AVX-512: forward, backward, both    bf16, AMX: forward, backward, both
+//   2048 × 64 causal     73 %, 72 %, 72 %                             2.1, 2.7, 2.5 times
+//   2048 × 64 full       76 %, 75 %, 75 %                             2.4, 3.2, 2.9 times
+//   1024 × 128 causal    76 %, 72 %, 73 %                             2.4, 2.5, 2.5 times
+//   100 × 32 causal      46 %, 50 %, 49 %                             62 %, 70 %, 67 %
+//   100 × 32 full        57 %, 60 %, 59 %                             83 %, 107 %, 99 %
+// Of 100 × 32 causal, a fifth is keys behind the diagonal in the tiles on it; with 64 such windows, which no cache holds, 39 % and 47 %.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from '../../graph/index.js';
 import type { BenchCase, Contender, Expected } from '../case.js';
-import { type GraphCase, nativeContender, onnxContender } from '../graph-contenders.js';
+import { bytesOfPlan, type GraphCase, nativeContender, onnxContender } from '../graph-contenders.js';
 import { normals, places } from '../random-values.js';
 import { once, type SuiteOptions } from '../suite.js';
 
@@ -85,17 +85,13 @@ function forward(sizes: Sizes, threads: number): BenchCase {
   const { batch, steps, heads, headDim, window, precision } = sizes;
   const width = heads * headDim;
   const qkv = once(() => normals(batch * steps * 3 * width, 1));
-  const graphCase = (shape: number[], build: (x: Tensor) => Tensor) => (): GraphCase => {
-    const graph = new Graph();
-    graph.output('o', build(graph.input('qkv', shape)));
-    return { graph, inputs: { qkv: qkv() }, state: new Map() };
-  };
-  const flash = graphCase([batch, steps, 3 * width], (x) => attention(x, attentionOptions(sizes)));
+  const graphCase = (graph: Graph): GraphCase => ({ graph, inputs: { qkv: qkv() }, state: new Map() });
+  const flash = () => graphCase(flashGraph(sizes));
   const contenders: Contender[] = [
     nativeContender(flash, { role: 'fast', name: 'flashbook', tolerance: toleranceOf(sizes, 1e-5), threads }),
   ];
   if (batch === 1 && window === undefined && precision === undefined) {
-    const plain = graphCase([steps, 3 * width], (x) => plainAttention(x, sizes));
+    const plain = () => graphCase(plainGraph(sizes));
     contenders.push(nativeContender(plain, { role: 'plain', name: 'unfused', tolerance: 1e-5, threads }));
   }
   if (precision === undefined) contenders.push(onnxContender(flash, { tolerance: 1e-5, threads }));
@@ -103,12 +99,32 @@ function forward(sizes: Sizes, threads: number): BenchCase {
     suite: 'attention',
     name: `forward ${nameOf(sizes)}`,
     threads,
-    bound: 'f32',
+    bound: sizes.precision ?? 'f32',
     operations: pairs(sizes) * 4 * headDim,
     bytes: 4 * batch * steps * 4 * width,
     contenders,
     expected: () => someRows(qkv(), sizes),
   };
+}
+
+function flashGraph(sizes: Sizes): Graph {
+  const graph = new Graph();
+  const { batch, steps, heads, headDim } = sizes;
+  graph.output('o', attention(graph.input('qkv', [batch, steps, 3 * heads * headDim]), attentionOptions(sizes)));
+  return graph;
+}
+
+function plainGraph(sizes: Sizes): Graph {
+  const graph = new Graph();
+  const { steps, heads, headDim } = sizes;
+  graph.output('o', plainAttention(graph.input('qkv', [steps, 3 * heads * headDim]), sizes));
+  return graph;
+}
+
+/** Bytes that a forward pass over 8 heads of 64 needs: q, k, v, the result, and scores or scratch memory. */
+export function attentionMemory(steps: number, causal: boolean): { flash: number; unfused: number } {
+  const sizes: Sizes = { batch: 1, steps, heads: 8, headDim: 64, causal };
+  return { flash: bytesOfPlan(flashGraph(sizes)), unfused: bytesOfPlan(plainGraph(sizes)) };
 }
 
 /**
@@ -155,7 +171,7 @@ function forwardBackward(sizes: Sizes, threads: number): BenchCase {
     suite: 'attention',
     name: `forward + backward ${nameOf(sizes)}`,
     threads,
-    bound: 'f32',
+    bound: sizes.precision ?? 'f32',
     operations: pairs(sizes) * 14 * headDim,
     bytes: 4 * batch * steps * 12 * width,
     contenders: [
