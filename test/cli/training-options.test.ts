@@ -8,6 +8,16 @@ import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
 const folder = temporaryFolder();
 
 describe('options of training on the command line', () => {
+  test('extended features, mirror images and returns beside classes', async () => {
+    const out = join(folder, 'rows');
+    const flags = ['--features', 'extended', '--mirror', '--regression', 'quantiles'];
+    const { code, stdout, stderr } = await flashbook([...['run', ...SMALL_RUN, '--out', out, '--json'], ...flags]);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout).predictors.length).toBeGreaterThan(0);
+    const config = readFileSync(join(out, 'training.jsonl'), 'utf8').split('\n')[0];
+    expect(config).toContain('"regression":{"weight":1,"delta":1}');
+  }, 120_000);
+
   test('a run with all of them: configuration, log and event file say so', async () => {
     const { code, stderr } = await flashbook(
       [
