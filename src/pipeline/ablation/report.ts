@@ -86,7 +86,7 @@ export function ablationChart(results: AblationResults): Chart {
     type: 'quantitative',
     title: 'change of accuracy, points',
     scale: {
-      domain: [-LEFT_BORDER, Math.max(1, ...all.map(({ high, change }) => (high > change ? high : change)))],
+      domain: [-LEFT_BORDER, 1 + Math.max(1, ...all.map(({ change }) => change || 0))],
       clamp: true,
     },
     axis: { aria: false },
