@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../core/files.js';
 import { renderSvg } from '../monitor/report/svg.js';
 import { protocolChart, protocolMarkdown, protocolTables } from '../pipeline/protocol/report.js';
 import { PROTOCOL_FILE, protocolStudy } from '../pipeline/protocol/study.js';
-import { interruptSignal, wholeNumber } from './options.js';
+import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -26,7 +26,7 @@ export function protocolCommand(): Command {
       'the best accuracy that there is: a logistic regression, several small models and their ensemble, for two labels and three horizons',
     )
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
-    .option('--format <name>', 'format of the data: auto, lobster', 'auto')
+    .option('--format <name>', FORMAT_HELP, 'auto')
     .option('--out <folder>', 'folder of the study; one that was interrupted goes on', 'runs/protocol')
     .option('--seed <n>', 'orders the synthetic session, initial weights, shuffling and dropout', wholeNumber)
     .option('--events <n>', 'events of the synthetic session', wholeNumber)
