@@ -204,6 +204,11 @@ void Plan::bind_steps(const PlanSpec& spec, bool frozen) {
     profile.bytes = steps_.back()->bytes();
     profile_.push_back(std::move(profile));
   }
+  if (frozen) {
+    chains_ = chain_rows(steps_, spec.steps, tensors_, tensor_bytes_, pool_.threads());
+    cuts_ = cut_rows(steps_, pool_.threads());
+    workspace_bytes = std::max({workspace_bytes, chains_.workspace, cuts_.workspace});
+  }
   workspace_ = AlignedMemory(workspace_bytes);
   if (workspace_.data() == nullptr) {
     throw BindError("no memory for " + std::to_string(workspace_bytes) + " bytes of workspace" + memory_left());
@@ -224,7 +229,8 @@ bool Plan::run() {
     shared.lock();
   }
   const PoolHold hold(operations_ >= kWorthHolding ? &pool_ : nullptr);
-  return execution_.run(steps_, context, cancelled_, profile_, profiling);
+  const auto& steps = chains_.steps.empty() ? steps_ : profiling ? cuts_.steps : chains_.steps;
+  return execution_.run(steps, context, cancelled_, profile_, profiling);
 }
 
 int64_t Plan::packed_bytes() const {

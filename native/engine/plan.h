@@ -10,6 +10,7 @@
 
 #include "engine/execution.h"
 #include "engine/plan_spec.h"
+#include "engine/row_chain.h"
 #include "engine/state.h"
 #include "runtime/thread_pool.h"
 
@@ -67,6 +68,7 @@ class Plan {
   std::vector<int64_t> tensor_bytes_;
   std::vector<Port> inputs_, outputs_;
   std::vector<std::unique_ptr<Step>> steps_;
+  Schedule chains_, cuts_;   // of a frozen plan: what runs, and what runs while each step is timed
   std::vector<StepProfile> profile_;
   double operations_ = 0;   // of all steps
   Execution execution_;

@@ -77,10 +77,22 @@ struct RunContext {
   std::byte* workspace;   // at least as many bytes as this step asked for
 };
 
+// How a step can be cut: rows begin … end of its outputs need the same rows of some inputs, and of arena memory nothing else but
+// whole inputs. Rows are those of all dimensions but the last; `unit` of them stay together.
+struct RowCut {
+  int64_t rows = 0;           // 0: not at all
+  int64_t unit = 1;
+  uint32_t inputs = 0;        // bit i: input i goes by rows
+  size_t workspace = 0;       // bytes that run_rows() needs
+};
+
 class Step {
  public:
   virtual ~Step() = default;
   virtual void run(RunContext& context) = 0;
+  virtual RowCut rows() const { return {}; }
+  // The rows begin … end, with the same bits as in run(), on this thread alone; several threads may be in it with other rows.
+  virtual void run_rows(RunContext&, int64_t begin, int64_t end) { (void)begin; (void)end; }
   // For the profiler and the roofline: useful work and compulsory traffic of one run.
   virtual double flops() const { return 0; }
   virtual double bytes() const { return 0; }

@@ -44,7 +44,10 @@ class ProcessPool final : public ThreadPool {
 
   int threads() const override { return limit_.load(std::memory_order_relaxed); }
 
-  void run(int64_t tasks, void (*body)(void*, int64_t), void* context) override {
+  void run(int64_t tasks, void (*body)(void*, int64_t), void* context) override { run(tasks, body, context, false); }
+  void run_kept(int64_t tasks, void (*body)(void*, int64_t), void* context) override { run(tasks, body, context, true); }
+
+  void run(int64_t tasks, void (*body)(void*, int64_t), void* context, bool kept) {
     // Other callers that hold the pool have a core each.
     const int others = std::max(0, holders_.load(std::memory_order_relaxed) - 1);
     const int helpers = static_cast<int>(std::min<int64_t>(threads() - others, tasks)) - 1;
@@ -57,10 +60,12 @@ class ProcessPool final : public ThreadPool {
     context_ = context;
     tasks_ = tasks;
     admitted_.store(helpers, std::memory_order_relaxed);
+    kept_ = kept;
     next_.store(0, std::memory_order_relaxed);
+    taken_.store(0, std::memory_order_relaxed);
     open_.store(true);
     wake();
-    work();
+    work(0);
     open_.store(false);
     for (int spins = 0; inside_.load() != 0; spins++) {
       if (spins < kSpins) {
@@ -104,8 +109,19 @@ class ProcessPool final : public ThreadPool {
     generation_.notify_all();
   }
 
-  void work() {
-    for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, task);
+  // The caller is participant 0, worker i is participant i + 1.
+  void work(int participant) {
+    if (!kept_) {
+      for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, task);
+      return;
+    }
+    for (int64_t i = 0; i < tasks_; i++) {   // first its own
+      const int64_t task = (participant + i) % tasks_;
+      const uint64_t bit = uint64_t{1} << task;
+      if ((taken_.load(std::memory_order_relaxed) & bit) == 0 && (taken_.fetch_or(bit, std::memory_order_relaxed) & bit) == 0) {
+        body_(context_, task);
+      }
+    }
   }
 
   // Called while busy_ is held. A system without room for more threads leaves the pool smaller.
@@ -136,7 +152,7 @@ class ProcessPool final : public ThreadPool {
       generation_.wait(seen);
       seen = generation_.load();
       inside_.fetch_add(1);
-      if (open_.load() && index < admitted_.load(std::memory_order_relaxed)) work();
+      if (open_.load() && index < admitted_.load(std::memory_order_relaxed)) work(index + 1);
       if (inside_.fetch_sub(1) == 1) inside_.notify_all();
     }
   }
@@ -159,8 +175,10 @@ class ProcessPool final : public ThreadPool {
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t tasks_ = 0;
+  bool kept_ = false;
   std::atomic<int> admitted_{0};
   alignas(64) std::atomic<int64_t> next_{0};
+  std::atomic<uint64_t> taken_{0};   // of kept tasks, one bit each
   alignas(64) std::atomic<bool> open_{false};
   std::atomic<int> inside_{0};
   alignas(64) std::atomic<int> generation_{0};

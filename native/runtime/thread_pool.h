@@ -16,6 +16,10 @@ class ThreadPool {
   // matter. Never called from inside a body. `body` must not throw or allocate.
   virtual void run(int64_t tasks, void (*body)(void* context, int64_t task), void* context) = 0;
 
+  // The same, task i being kept for the same thread from call to call, so that what it reads again lies in that thread's cache. A thread
+  // that comes late finds its task done by another. At most 64 tasks.
+  virtual void run_kept(int64_t tasks, void (*body)(void* context, int64_t task), void* context) { run(tasks, body, context); }
+
   // Between these two the caller is about to run again and again, as a plan does: idle threads look for its next tasks instead of
   // sleeping, where every caller that holds the pool has a core of its own and some are left. Never nested.
   virtual void hold() {}
@@ -24,6 +28,9 @@ class ThreadPool {
   // The same for any callable; splits nothing, copies nothing.
   template <class F> void parallel(int64_t tasks, F&& body) {
     run(tasks, [](void* c, int64_t t) { (*static_cast<std::remove_reference_t<F>*>(c))(t); }, &body);
+  }
+  template <class F> void parallel_kept(int64_t tasks, F&& body) {
+    run_kept(tasks, [](void* c, int64_t t) { (*static_cast<std::remove_reference_t<F>*>(c))(t); }, &body);
   }
 };
 

@@ -30,7 +30,12 @@ void every_task_once() {
     for (int round = 0; round < 2000; round++) {
       const int64_t tasks = round % 37;
       std::vector<int> done(static_cast<size_t>(tasks), 0);
-      pool.parallel(tasks, [&](int64_t task) { done[static_cast<size_t>(task)]++; });  // plain memory: a race if shared
+      auto task_done = [&](int64_t task) { done[static_cast<size_t>(task)]++; };  // plain memory: a race if shared
+      if (round % 3 == 0) {
+        pool.parallel_kept(tasks, task_done);
+      } else {
+        pool.parallel(tasks, task_done);
+      }
       for (int count : done) CHECK(count == 1);
     }
   }
@@ -89,7 +94,7 @@ void held_by_several() {
         const PoolHold hold(&process_pool());
         for (int step = 0; step < 5; step++) {
           int parts[16] = {};
-          process_pool().parallel(16, [&](int64_t task) { parts[task]++; });
+          process_pool().parallel_kept(16, [&](int64_t task) { parts[task]++; });
           CHECK(std::accumulate(parts, parts + 16, 0) == 16);
         }
       }

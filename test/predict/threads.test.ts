@@ -41,6 +41,22 @@ describe('threads of a prediction', () => {
     expect(Math.min(...two)).toBeLessThan(1.6 * Math.min(...one));
   }, 90_000);
 
+  it.each(['f32', 'bf16', 'int8'] as const)(
+    'change no bit where each takes rows through several steps, %s',
+    async (precision) => {
+      const batches = await buildArtefact(artefactOptions({ layers: 2 }, { batches: [1, 3], precision }));
+      for (const windows of [1, 3]) {
+        const inputs = rawWindows(windows, 100, 6, 3);
+        const logits: Float32Array[] = [];
+        for (const count of [1, 2, 3, 5, 40]) {
+          await using held = wrap(await loadPredictor(batches, { backend: 'native', threads: count }));
+          for (let run = 0; run < 3; run++) logits.push(held.predictor.predictSync(inputs).logits);
+        }
+        for (const other of logits) expect(other, `${windows} windows`).toEqual(logits[0]);
+      }
+    },
+  );
+
   it('sleep when there is nothing to predict', async () => {
     await using held = wrap(await loadPredictor(artefact, { backend: 'native', threads: 2 }));
     for (let i = 0; i < 20; i++) held.predictor.predictSync(window);

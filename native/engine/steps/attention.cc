@@ -99,17 +99,20 @@ class Attention final : public Step {
 
   void run(RunContext& context) override {
     float* scratch = reinterpret_cast<float*>(context.workspace);
-    const int64_t count = static_cast<int64_t>(pieces_.size()), width = layout_.width();
+    const int64_t count = static_cast<int64_t>(pieces_.size());
     split_items(context.pool, layout_.batch * count, slots_, [&](int64_t slot, int64_t item) {
-      const auto& [part, first, last] = pieces_[static_cast<size_t>(item % count)];
-      const int64_t b = item / count, stride = part.stride(layout_);
-      // A lone query is row 0 of o, whatever its step.
-      const int64_t row = layout_.queries == layout_.steps ? part.residue : 0;
-      kernels_.forward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), first, last,
-                       o_ + (b * layout_.queries + row) * width + part.head * layout_.head_dim, width * stride,
-                       lse_ ? lse_ + (b * layout_.heads + part.head) * layout_.queries + row : nullptr, stride,
-                       scratch + slot * scratch_);
+      run_piece(item / count, pieces_[static_cast<size_t>(item % count)], scratch + slot * scratch_);
     });
+  }
+  // A sequence at a time.
+  RowCut rows() const override {
+    if (layout_.queries != layout_.steps || layout_.batch == 1 || lse_ != nullptr) return {};
+    return {layout_.batch * layout_.steps, layout_.steps, 1 << 0, static_cast<size_t>(scratch_) * sizeof(float)};
+  }
+  void run_rows(RunContext& context, int64_t begin, int64_t end) override {
+    for (int64_t b = begin / layout_.steps; b < end / layout_.steps; ++b) {
+      for (const Piece& piece : pieces_) run_piece(b, piece, reinterpret_cast<float*>(context.workspace));
+    }
   }
   double flops() const override { return flops_; }
   double bytes() const override {
@@ -122,6 +125,16 @@ class Attention final : public Step {
     Part part;
     int64_t first, last;   // queries
   };
+
+  void run_piece(int64_t b, const Piece& piece, float* scratch) const {
+    const auto& [part, first, last] = piece;
+    const int64_t stride = part.stride(layout_), width = layout_.width();
+    // A lone query is row 0 of o, whatever its step.
+    const int64_t row = layout_.queries == layout_.steps ? part.residue : 0;
+    kernels_.forward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), first, last,
+                     o_ + (b * layout_.queries + row) * width + part.head * layout_.head_dim, width * stride,
+                     lse_ ? lse_ + (b * layout_.heads + part.head) * layout_.queries + row : nullptr, stride, scratch);
+  }
 
   const AttentionKernels& kernels_;
   const Layout layout_;

@@ -19,11 +19,16 @@ using Repeating = void (*)(const float*, const float*, float*, int64_t, int64_t)
 
 class UnaryStep final : public Step {
  public:
-  UnaryStep(Unary kernel, const float* x, float* y, int64_t n, int64_t per_piece, double flops_each)
-      : kernel_(kernel), x_(x), y_(y), n_(n), per_piece_(per_piece), flops_each_(flops_each) {}
+  UnaryStep(Unary kernel, const Operand& x, float* y, int64_t per_piece, double flops_each)
+      : kernel_(kernel), x_(x.as<float>()), y_(y), n_(x.elements()), columns_(x.columns()), per_piece_(per_piece),
+        flops_each_(flops_each) {}
   void run(RunContext& context) override {
     split_range(context.pool, n_, 64, per_piece_,
                 [this](int64_t begin, int64_t end) { kernel_(x_ + begin, y_ + begin, end - begin); });
+  }
+  RowCut rows() const override { return {n_ / columns_, 1, 1 << 0}; }
+  void run_rows(RunContext&, int64_t begin, int64_t end) override {
+    kernel_(x_ + begin * columns_, y_ + begin * columns_, (end - begin) * columns_);
   }
   double flops() const override { return flops_each_ * static_cast<double>(n_); }
   double bytes() const override { return 8.0 * static_cast<double>(n_); }
@@ -32,7 +37,7 @@ class UnaryStep final : public Step {
   Unary kernel_;
   const float* x_;
   float* y_;
-  int64_t n_, per_piece_;
+  int64_t n_, columns_, per_piece_;
   double flops_each_;
 };
 
@@ -77,8 +82,8 @@ class GeluWithSlope final : public Step {
 
 class RepeatingStep final : public Step {
  public:
-  RepeatingStep(Repeating kernel, const float* a, const float* b, float* y, int64_t n, int64_t period)
-      : kernel_(kernel), a_(a), b_(b), y_(y), n_(n), period_(period) {}
+  RepeatingStep(Repeating kernel, const Operand& a, const Operand& b, float* y)
+      : kernel_(kernel), a_(a.as<float>()), b_(b.as<float>()), y_(y), n_(a.elements()), columns_(a.columns()), period_(b.elements()) {}
   void run(RunContext& context) override {
     if (period_ == n_) {
       split_range(context.pool, n_, 64, kCheap, [this](int64_t begin, int64_t end) {
@@ -90,6 +95,15 @@ class RepeatingStep final : public Step {
       });
     }
   }
+  // b goes by rows where it has as many as a.
+  RowCut rows() const override {
+    if (period_ % columns_ != 0) return {};
+    return period_ == n_ ? RowCut{n_ / columns_, 1, 1 << 0 | 1 << 1} : RowCut{n_ / columns_, period_ / columns_, 1 << 0};
+  }
+  void run_rows(RunContext&, int64_t begin, int64_t end) override {
+    const int64_t from = begin * columns_, count = (end - begin) * columns_;
+    kernel_(a_ + from, period_ == n_ ? b_ + from : b_, y_ + from, count, period_ == n_ ? count : period_);
+  }
   double flops() const override { return static_cast<double>(n_); }
   double bytes() const override { return 4.0 * static_cast<double>(2 * n_ + period_); }
 
@@ -97,7 +111,7 @@ class RepeatingStep final : public Step {
   Repeating kernel_;
   const float *a_, *b_;
   float* y_;
-  int64_t n_, period_;
+  int64_t n_, columns_, period_;
 };
 
 class ScaleStep final : public Step {
@@ -171,6 +185,10 @@ class StandardizeStep final : public Step {
       kernels_.standardize(x_ + begin, mean_, inverse_std_, clip_, y_ + begin, end - begin, columns_);
     });
   }
+  RowCut rows() const override { return {n_ / columns_, 1, 1 << 0}; }
+  void run_rows(RunContext&, int64_t begin, int64_t end) override {
+    kernels_.standardize(x_ + begin * columns_, mean_, inverse_std_, clip_, y_ + begin * columns_, (end - begin) * columns_, columns_);
+  }
   double flops() const override { return 2.0 * static_cast<double>(n_); }
   double bytes() const override { return 8.0 * static_cast<double>(n_ + columns_); }
 
@@ -186,7 +204,7 @@ std::unique_ptr<Step> bind_unary(BindContext& context, Unary kernel, int64_t per
   expect_counts(context, 1, 1, 1);
   const Operand& x = expect(context.input(0), DType::f32, {kAnyDims}, "x");
   const Operand& y = expect_same_shape(context.output(0), x, "y");
-  return std::make_unique<UnaryStep>(kernel, x.as<float>(), y.as<float>(), x.elements(), per_piece, flops_each);
+  return std::make_unique<UnaryStep>(kernel, x, y.as<float>(), per_piece, flops_each);
 }
 
 std::unique_ptr<Step> bind_gradient(BindContext& context, Binary kernel, const char* second, int64_t per_piece,
@@ -210,7 +228,7 @@ std::unique_ptr<Step> bind_repeating(BindContext& context, Repeating kernel) {
                     shape_text(b.shape));
   }
   const Operand& y = expect_same_shape(context.output(0), a, "y");
-  return std::make_unique<RepeatingStep>(kernel, a.as<float>(), b.as<float>(), y.as<float>(), a.elements(), b.elements());
+  return std::make_unique<RepeatingStep>(kernel, a, b, y.as<float>());
 }
 
 float slope_attribute(const BindContext& context) {

@@ -137,6 +137,18 @@ void GemmRun::run(RunContext& context) const {
   });
 }
 
+RowCut GemmRun::rows(uint32_t inputs) const {
+  if (packing_ != Packing::frozen || parts_ > 1 || problem_.a_col != 1) return {};
+  return {problem_.m, 1, inputs, static_cast<size_t>(scratch_bytes_)};
+}
+
+void GemmRun::run_rows(RunContext& context, int64_t begin, int64_t end) const {
+  const int64_t columns = grid_.block_columns;
+  for (int64_t n0 = 0; n0 < problem_.n; n0 += columns) {
+    kernels_->block(problem_, begin, end, n0, std::min(problem_.n, n0 + columns), context.workspace);
+  }
+}
+
 double GemmRun::flops() const {
   return 2.0 * static_cast<double>(problem_.m) * static_cast<double>(problem_.n) * static_cast<double>(problem_.k);
 }

@@ -39,6 +39,10 @@ class GemmRun {
   size_t workspace_bytes() const {
     return static_cast<size_t>(packed_bytes_ + (parts_ - 1) * sums_bytes_ + slots_ * scratch_bytes_);
   }
+
+  // Of a product whose B is packed once: inputs tells which operands of the step are A and of the size of C.
+  RowCut rows(uint32_t inputs) const;
+  void run_rows(RunContext& context, int64_t begin, int64_t end) const;
   double flops() const;
   double bytes() const;
 

@@ -15,6 +15,8 @@ class Linear final : public Step {
   }
 
   void run(RunContext& context) override { gemm_.run(context); }
+  RowCut rows() const override { return gemm_.rows(1 << 0 | 1 << 3); }
+  void run_rows(RunContext& context, int64_t begin, int64_t end) override { gemm_.run_rows(context, begin, end); }
   double flops() const override { return gemm_.flops(); }
   double bytes() const override { return gemm_.bytes(); }
 

@@ -21,10 +21,13 @@ class LayerNorm final : public Step {
         y_(y.as<float>()), mean_(mean), rstd_(rstd), rows_(x.rows()), columns_(x.columns()) {}
 
   void run(RunContext& context) override {
-    split_range(context.pool, rows_, 1, kPerPiece / columns_ + 1, [this](int64_t begin, int64_t end) {
-      kernels_.forward(x_ + begin * columns_, gamma_, beta_, eps_, y_ + begin * columns_, mean_ ? mean_ + begin : nullptr,
-                       rstd_ ? rstd_ + begin : nullptr, end - begin, columns_);
-    });
+    split_range(context.pool, rows_, 1, kPerPiece / columns_ + 1,
+                [&](int64_t begin, int64_t end) { run_rows(context, begin, end); });
+  }
+  RowCut rows() const override { return {rows_, 1, 1 << 0}; }
+  void run_rows(RunContext&, int64_t begin, int64_t end) override {
+    kernels_.forward(x_ + begin * columns_, gamma_, beta_, eps_, y_ + begin * columns_, mean_ ? mean_ + begin : nullptr,
+                     rstd_ ? rstd_ + begin : nullptr, end - begin, columns_);
   }
   double flops() const override { return 7.0 * static_cast<double>(rows_ * columns_); }
   double bytes() const override { return 8.0 * static_cast<double>((rows_ + 1) * columns_); }

@@ -31,8 +31,8 @@ class QLinear final : public Step {
     }
     const double speed = kernels_->products_per_cycle;
     const double finish = problem_.activation == gemm::Activation::gelu ? kGeluCost : kFinishCost;
-    const int64_t widest = std::max(kernels_->tile_columns, l2_bytes() / 2 / std::max<int64_t>(k, 1));   // read again for each tile of rows
-    grid_ = choose_grid(problem_.m, n, kernels_->tile_rows, kernels_->tile_columns, widest, context.pool().threads(),
+    widest_ = std::max(kernels_->tile_columns, l2_bytes() / 2 / std::max<int64_t>(k, 1));   // read again for each tile of rows
+    grid_ = choose_grid(problem_.m, n, kernels_->tile_rows, kernels_->tile_columns, widest_, context.pool().threads(),
                         [&](double rows, double columns) {
                           const double inner = static_cast<double>(k);
                           return rows * (inner * (columns / speed + kQuantiseCost) + finish * columns);
@@ -54,6 +54,17 @@ class QLinear final : public Step {
     });
   }
 
+  RowCut rows() const override {
+    if (packed_bytes_ > 0) return {};
+    return {problem_.m, 1, 1 << 0 | 1 << 4, static_cast<size_t>(scratch_bytes_)};
+  }
+
+  void run_rows(RunContext& context, int64_t begin, int64_t end) override {
+    for (int64_t n0 = 0; n0 < problem_.n; n0 += widest_) {
+      kernels_->block(problem_, begin, end, n0, std::min(problem_.n, n0 + widest_), context.workspace);
+    }
+  }
+
   double flops() const override {
     return 2.0 * static_cast<double>(problem_.m) * static_cast<double>(problem_.n) * static_cast<double>(problem_.k);
   }
@@ -66,6 +77,7 @@ class QLinear final : public Step {
   const QGemmKernels* kernels_;
   qgemm::Problem problem_;
   Grid grid_;
+  int64_t widest_ = 0;          // columns of a block whose w stays in L2
   int64_t scratch_bytes_ = 0;   // of one slot of the grid
   int64_t packed_bytes_ = 0;    // of w in the workspace, in front of the scratch
 };
