@@ -33,6 +33,12 @@ cuda::attention::Patterns patterns_of(const AttentionLayout& layout) {
   return patterns;
 }
 
+// Dropout of the weights comes with an operand rng behind the `inputs` others.
+void refuse_dropout(const BindContext& context, size_t inputs) {
+  if (!context.has_input(inputs) && context.number("dropout", 0) == 0) return;
+  throw BindError("dropout of attention weights is not offered on CUDA: train with device 'cpu' or attentionDropout 0");
+}
+
 // All but the memory that is written.
 Problem problem_of(const BindContext& context, const Operand& qkv) {
   const AttentionLayout layout = attention_layout(context, qkv);
@@ -70,7 +76,8 @@ double pairs_of(const Problem& problem) {
 }  // namespace
 
 std::unique_ptr<Step> bind_attention(BindContext& context) {
-  expect_counts(context, 1, 1, context.output_count() == 1 ? 1 : 2);
+  refuse_dropout(context, 1);
+  expect_counts(context, 1, 2, context.output_count() == 1 ? 1 : 2);
   Problem problem = problem_of(context, context.input(0));
   const int64_t width = int64_t{problem.heads} * problem.head_dim;
   const Operand& o = expect(context.output(0), DType::f32, {problem.batch, problem.queries, width}, "o");
@@ -85,7 +92,8 @@ std::unique_ptr<Step> bind_attention(BindContext& context) {
 }
 
 std::unique_ptr<Step> bind_attention_grad(BindContext& context) {
-  expect_counts(context, 4, 4, 1);
+  refuse_dropout(context, 4);
+  expect_counts(context, 4, 5, 1);
   const Operand& qkv = context.input(1);
   Problem problem = problem_of(context, qkv);
   const int64_t width = int64_t{problem.heads} * problem.head_dim;

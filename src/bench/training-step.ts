@@ -11,6 +11,7 @@ export interface TrainingStepOptions {
   steps?: number;
   features?: number;
   dropout: number;
+  attentionDropout?: number;
   threads: number;
   precision?: Precision;
   /** All rows of the last layer, not only the one that is read. */
@@ -29,9 +30,19 @@ export interface TrainingStep {
 }
 
 export function trainingStep(options: TrainingStepOptions): TrainingStep {
-  const { batch, steps = 100, features = 80, dropout, threads, isa, precision, wholeLastLayer } = options;
+  const {
+    batch,
+    steps = 100,
+    features = 80,
+    dropout,
+    attentionDropout = 0,
+    threads,
+    isa,
+    precision,
+    wholeLastLayer,
+  } = options;
   setThreads(threads);
-  const model = new PricePredictor({ features, steps, dropout });
+  const model = new PricePredictor({ features, steps, dropout, attentionDropout });
   const gradients = gradientGraph(
     model,
     { batch, steps, columns: features },

@@ -69,6 +69,7 @@ export function runCommand(): Command {
     .option('--accumulate <n>', 'batches whose gradients make one step', wholeNumber)
     .addOption(new Option('--precision <type>', 'of the matrix products in training').choices(['f32', 'bf16']))
     .option('--recompute <n>', 'segments of activations computed again instead of kept', wholeNumber)
+    .option('--attention-dropout <p>', 'share of the attention weights dropped in training', decimalNumber)
     .option('--drop-path <p>', 'stochastic depth of the last layer', decimalNumber)
     .option('--mixup <alpha>', 'mix windows and their labels', decimalNumber)
     .option('--cutmix <alpha>', 'exchange stretches of windows, and their share of the labels', decimalNumber)

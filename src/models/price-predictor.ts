@@ -39,6 +39,8 @@ export interface PricePredictorOptions {
   /** Down, flat, up. */
   classes?: number;
   dropout?: number;
+  /** Of the attention weights. */
+  attentionDropout?: number;
   /** What the heads tell of the return beside the class; learned with `train`'s option of the same name. */
   regression?: Regression;
   /** Stochastic depth of the last layer; that of the others rises to it linearly. */
@@ -61,6 +63,7 @@ export const PRICE_PREDICTOR_DEFAULTS: Readonly<Required<PricePredictorOptions>>
   horizons: 3,
   classes: 3,
   dropout: 0.1,
+  attentionDropout: 0,
   regression: 'none',
   dropPath: 0,
   positions: 'sinusoidal',
@@ -93,12 +96,13 @@ export class PricePredictor extends Module {
     this.embedding = this.child('embedding', new Linear(o.features, o.dModel));
     this.positions =
       o.positions === 'learned' ? this.child('positions', new LearnedPositions(o.steps, o.dModel)) : undefined;
-    const { dModel: width, heads, feedForward, dropout } = o;
+    const { dModel: width, heads, feedForward, dropout, attentionDropout } = o;
     const layer = {
       width,
       heads,
       feedForward,
       dropout,
+      attentionDropout,
       causal: true,
       rotary: o.positions === 'rotary' ? {} : undefined,
       alibi: o.positions === 'alibi' ? alibiSlopes(heads) : undefined,
@@ -144,11 +148,12 @@ export class PricePredictor extends Module {
 function checked(options: PricePredictorOptions): Required<PricePredictorOptions> {
   checkOptions('PricePredictor', options, Object.keys(PRICE_PREDICTOR_DEFAULTS));
   const o = { ...PRICE_PREDICTOR_DEFAULTS, ...options };
-  const { dropout, regression, dropPath, positions, attention, experts, ...sizes } = o;
+  const { dropout, attentionDropout, regression, dropPath, positions, attention, experts, ...sizes } = o;
   for (const [name, value] of Object.entries(sizes)) integer(name, value, 1);
   integer('experts', experts, 0);
   if (experts > 0 && o.topExperts > experts) throw invalid('topExperts', `at most experts = ${experts}`, o.topExperts);
   finite('dropout', dropout, 0, 0.999);
+  finite('attentionDropout', attentionDropout, 0, 0.999);
   finite('dropPath', dropPath, 0, 0.999);
   oneOf('positions', positions, POSITIONS);
   oneOf('regression', regression, REGRESSIONS);

@@ -1,5 +1,7 @@
 import { invalid } from '../core/errors.js';
+import { finite } from '../core/options.js';
 import { type AttentionPattern, attention, type RotaryLayout, rotary, type Tensor } from '../graph/index.js';
+import type { ForwardOptions } from './dropout.js';
 import { Linear } from './linear.js';
 import { Module } from './module.js';
 
@@ -10,6 +12,8 @@ export interface SelfAttentionOptions extends AttentionPattern {
   causal: boolean;
   /** Turns queries and keys by their step's angle (RoPE). `base` defaults to 10000, `layout` to 'half'. */
   rotary?: { base?: number; layout?: RotaryLayout };
+  /** Probability that a query does without a key while training: dropout of the softmax weights. Default 0. */
+  dropout?: number;
 }
 
 /**
@@ -23,7 +27,8 @@ export class SelfAttention extends Module {
 
   constructor(readonly options: SelfAttentionOptions) {
     super();
-    const { width, heads, rotary: turned } = options;
+    const { width, heads, rotary: turned, dropout = 0 } = options;
+    finite('dropout of attention', dropout, 0, 0.999);
     if (width % heads !== 0) throw invalid('width of attention', `a multiple of heads = ${heads}`, width);
     if (turned !== undefined && (width / heads) % 2 !== 0) {
       throw invalid('width of rotary attention', `a multiple of 2 · heads = ${2 * heads}`, width);
@@ -38,11 +43,12 @@ export class SelfAttention extends Module {
     this.projection = this.child('projection', new Linear(width, width, { biasInit: { kind: 'zeros' } }));
   }
 
-  forward(x: Tensor): Tensor {
-    const { heads, causal, windows, strides, alibi, rotary: turned } = this.options;
+  forward(x: Tensor, { rng }: ForwardOptions = {}): Tensor {
+    const { heads, causal, windows, strides, alibi, rotary: turned, dropout: p = 0 } = this.options;
     const packed = this.qkv.forward(x);
     const qkv = turned === undefined ? packed : rotary(packed, { heads, ...turned });
-    return this.projection.forward(attention(qkv, { heads, causal, windows, strides, alibi }));
+    const dropout = rng === undefined || p === 0 ? undefined : { p, rng };
+    return this.projection.forward(attention(qkv, { heads, causal, windows, strides, alibi, dropout }));
   }
 }
 

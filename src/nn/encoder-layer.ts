@@ -7,10 +7,12 @@ import { LayerNorm } from './layer-norm.js';
 import { MixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.js';
 import { Module } from './module.js';
 
-export interface EncoderLayerOptions extends SelfAttentionOptions {
+export interface EncoderLayerOptions extends Omit<SelfAttentionOptions, 'dropout'> {
   /** Columns of the feed-forward's hidden layer. */
   feedForward: number;
   dropout: number;
+  /** Of the attention weights. Default 0. */
+  attentionDropout?: number;
   /** Probability that a sample skips a branch, attention and feed-forward apart. Default 0. */
   dropPath?: number;
   /** A mixture of experts in place of the feed-forward, each with `feedForward` hidden columns. */
@@ -29,11 +31,11 @@ export class EncoderLayer extends Module {
   readonly dropout;
   readonly dropPath;
 
-  constructor({ feedForward, dropout, dropPath = 0, experts, ...attention }: EncoderLayerOptions) {
+  constructor({ feedForward, dropout, attentionDropout, dropPath = 0, experts, ...attention }: EncoderLayerOptions) {
     super();
     const { width } = attention;
     this.norm1 = this.child('norm1', new LayerNorm(width));
-    this.attention = this.child('attention', new SelfAttention(attention));
+    this.attention = this.child('attention', new SelfAttention({ ...attention, dropout: attentionDropout }));
     this.norm2 = this.child('norm2', new LayerNorm(width));
     this.feedForward =
       experts === undefined
@@ -45,7 +47,7 @@ export class EncoderLayer extends Module {
 
   forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const branch = (y: Tensor) => this.dropPath.forward(this.dropout.forward(y, options), options);
-    const attended = x.add(branch(this.attention.forward(this.norm1.forward(x))));
+    const attended = x.add(branch(this.attention.forward(this.norm1.forward(x), options)));
     return attended.add(branch(this.feedForward.forward(this.norm2.forward(attended), options)));
   }
 }

@@ -89,6 +89,8 @@ export const runConfigSchema = z.strictObject({
   precision: z.enum(['f32', 'bf16']).default('f32'),
   /** Segments of the forward pass that are computed again in the backward pass; 0: keep all activations. */
   recompute: count(0, 64).default(0),
+  /** Dropout of the attention weights. */
+  attentionDropout: z.number().min(0).max(0.9).default(0),
   /** Stochastic depth of the last layer. */
   dropPath: z.number().min(0).max(0.9).default(0),
   /** α of mixup and of CutMix; 0: without. */

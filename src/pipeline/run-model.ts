@@ -11,7 +11,8 @@ import type { RunConfig } from './config.js';
 
 /** The model of a run over windows of `features` columns. */
 export function runModel(config: RunConfig, features: number): ForecastModel | PricePredictor {
-  const { model, window: steps, horizons, dropout, positions, attention, experts, dropPath, regression } = config;
+  const { model, window: steps, horizons, dropout, positions, attention, experts, regression } = config;
+  const { attentionDropout, dropPath } = config;
   const { width, layers, heads, feedForward } = config;
   checkHeads(config);
   return buildModel(
@@ -25,6 +26,7 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
       ...(positions && { positions }),
       ...(attention && { attention }),
       ...(experts && { experts }),
+      ...(attentionDropout > 0 && { attentionDropout }),
       ...(dropPath > 0 && { dropPath }),
       ...(regression !== 'none' && { regression }),
     },

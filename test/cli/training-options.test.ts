@@ -58,6 +58,8 @@ describe('options of training on the command line', () => {
           '2',
           '--drop-path',
           '0.1',
+          '--attention-dropout',
+          '0.1',
         ],
         ...[
           '--mixup',

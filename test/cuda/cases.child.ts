@@ -19,6 +19,7 @@ const steps = new Set([...cudaSteps(), 'input', 'state', 'reshape']);
 const result: CasesAnswer = { ran: {}, missing: {}, differences: [] };
 
 for (const row of CASES) {
+  if (row.cpuOnly) continue;
   if (operations !== undefined && !operations.includes(row.operation)) continue;
   const { graph, inputs } = caseGraph(row);
   const missing = graph.nodes.map((node) => node.operation.name).find((name) => !steps.has(name));

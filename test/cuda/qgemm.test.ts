@@ -77,6 +77,7 @@ const sizes: [m: number, n: number, k: number][] = [
   [3, 200, 1024],
   [66, 70, 1100],
   [10, 1030, 48],
+  [4097, 70, 20], // more blocks of rows than a device needs: each goes over all columns
 ];
 const epilogues: Partial<Case>[] = [
   {},

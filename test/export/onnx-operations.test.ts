@@ -1,7 +1,7 @@
 import ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import { exportOnnx } from '../../src/export/onnx/export-graph.js';
-import { dropout, Graph, interpret, matmul, OPERATIONS } from '../../src/graph/index.js';
+import { attention, dropout, Graph, interpret, matmul, OPERATIONS } from '../../src/graph/index.js';
 import type { TypedArray } from '../../src/native/plan-spec.js';
 import { CASES, type OperationCase, size } from '../graph/cases.js';
 import { fill } from '../graph/values.js';
@@ -37,6 +37,7 @@ const exportable = (row: OperationCase) =>
   (row.inputs[0].dtype ?? 'f32') === 'f32' &&
   !row.name.includes('aᵀ') && // its first axis is not the batch: refused, see below
   !(row.operation === 'route' && row.name.includes('capacity')) && // for training: refused
+  !(row.operation === 'attention' && row.name.includes('dropout')) && // for training: refused
   !(row.operation === 'max_pool2d' && row.name.includes('special')) && // ONNX Runtime's MaxPool leaves NaN out
   model(row).graph.nodes.every(({ operation }) => operation.operands.length === 0 || operation.onnx !== undefined);
 
@@ -79,6 +80,13 @@ describe('what has no ONNX form is refused by name', () => {
     const graph = new Graph();
     graph.output('y', dropout(graph.input('x', [2, 3]), graph.input('rng', [4], 'u32'), { p: 0.5 }));
     expect(() => exportOnnx(graph, { ...info, state: new Map() })).toThrow(/the operation 'dropout' has no ONNX form/);
+  });
+
+  test('attention that drops weights', () => {
+    const graph = new Graph();
+    const rng = graph.input('rng', [4], 'u32');
+    graph.output('y', attention(graph.input('qkv', [2, 3, 12]), { heads: 2, dropout: { p: 0.5, rng } }));
+    expect(() => exportOnnx(graph, { ...info, state: new Map() })).toThrow(/dropout is for training/);
   });
 
   test('a result that ONNX does not give', () => {

@@ -1,5 +1,7 @@
 /** What a row of the case table is, and its graph. */
+
 import { type DType, Graph, OPERATIONS, type Shape, type Tensor } from '../../src/graph/index.js';
+import type { Attributes } from '../../src/graph/operation.js';
 import { type Fill, fill } from './values.js';
 
 export interface CaseInput {
@@ -29,6 +31,8 @@ export interface OperationCase {
   relative?: boolean;
   /** With `relative`: of the size of this operand's element, where the result is that operand times a bounded function. */
   relativeTo?: number;
+  /** CUDA refuses it. */
+  cpuOnly?: boolean;
 }
 
 /** A graph whose inputs are x0, x1 … and whose outputs are y0, y1 …, with the values of the inputs. */
@@ -48,7 +52,7 @@ export function size(shape: Shape): number {
 }
 
 /** The operation by its kernel name, with all its results: for those that only differentiation makes. */
-export function raw(operation: string, attrs: Record<string, number | string | boolean> = {}) {
+export function raw(operation: string, attrs: Attributes = {}) {
   return (tensors: readonly Tensor[]): Tensor[] => tensors[0].graph.apply(OPERATIONS.get(operation)!, tensors, attrs);
 }
 

@@ -1,7 +1,8 @@
 /** Rows of the operations that multiply matrices. */
 import { attention, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
+import type { Attributes } from '../../src/graph/operation.js';
 import { matmulOperation } from '../../src/graph/ops/matmul.js';
-import { type OperationCase, raw, size } from './case.js';
+import { type OperationCase, RNG, raw, size } from './case.js';
 import type { Fill } from './values.js';
 
 function linears(): OperationCase[] {
@@ -246,6 +247,33 @@ function attentions(): OperationCase[] {
           ulps: 32,
         });
       }
+    }
+  }
+  for (const pattern of [{}, patterns[3]]) {
+    for (const queries of ['all', 'last'] as const) {
+      const attrs = { heads: 2, causal: queries === 'all', queries, ...pattern };
+      const name = `dropout, ${queries} ${JSON.stringify(pattern)}`;
+      rows.push({
+        operation: 'attention',
+        name,
+        inputs: [{ shape: [2, 7, 18] }, RNG],
+        apply: ([x, rng]) => [attention(x, { ...attrs, dropout: { p: 0.4, rng, stream: 9 } })],
+        ulps: 32,
+        cpuOnly: true,
+      });
+      rows.push({
+        operation: 'attention_grad',
+        name,
+        inputs: [{ shape: [2, queries === 'all' ? 7 : 1, 6] }, { shape: [2, 7, 18] }, RNG],
+        apply: ([dO, x, rng]) => {
+          const dropping = { ...attrs, dropout: 0.4, stream: 9 } as Attributes;
+          const [o, lse] = raw('attention', dropping)([x, rng]);
+          return [...raw('attention_grad', dropping)([dO, x, o, lse, rng]), lse];
+        },
+        differentiable: false,
+        ulps: 64,
+        cpuOnly: true,
+      });
     }
   }
   const special = (name: string, values: Fill): OperationCase => ({

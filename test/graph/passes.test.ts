@@ -141,6 +141,19 @@ describe('autocast', () => {
     expect(precisions(graph).every((product) => product.endsWith('f32'))).toBe(true);
   });
 
+  test('leaves attention its dropout', () => {
+    const graph = encoder({ attentionP: 0.5 });
+    const dropouts = (of: Graph) =>
+      of.nodes
+        .filter(({ operation }) => operation.name === 'attention')
+        .map(({ inputs, attrs }) => [inputs[1]?.dtype, attrs.dropout, attrs.stream]);
+    expect(dropouts(autocast(graph))).toEqual(dropouts(graph));
+    expect(dropouts(graph)).toEqual([
+      ['u32', 0.5, 0],
+      ['u32', 0.5, 1],
+    ]);
+  });
+
   test('leaves an explicit precision, and what is left changes by no more than bf16 rounds', () => {
     const graph = new Graph();
     const x = graph.input('x', [4, 6]);
@@ -399,14 +412,15 @@ describe('fuseDropout', () => {
 });
 
 /** Two pre-norm layers over (2, 5, 8), then the last step. */
-function encoder({ index = -1, causal = true, p = 0 } = {}): Graph {
+function encoder({ index = -1, causal = true, p = 0, attentionP = 0 } = {}): Graph {
   const graph = new Graph();
   const rng = graph.input('rng', [4], 'u32');
   const state = (name: string, ...shape: number[]) => graph.state(name, shape, 'f32', { trainable: true });
   let x = graph.input('x', [2, 5, 8]);
   for (const layer of ['a', 'b']) {
     const norm = layerNorm(x, state(`${layer}.gamma`, 8), state(`${layer}.beta`, 8));
-    const mixed = attention(linear(norm, state(`${layer}.qkv`, 24, 8)), { heads: 2, causal });
+    const dropped = attentionP > 0 ? { p: attentionP, rng } : undefined;
+    const mixed = attention(linear(norm, state(`${layer}.qkv`, 24, 8)), { heads: 2, causal, dropout: dropped });
     const projected = linear(mixed, state(`${layer}.projection`, 8, 8), state(`${layer}.bias`, 8));
     x = x.add(p > 0 ? dropout(projected, rng, { p }) : projected);
     x = x.add(linear(gelu(linear(x, state(`${layer}.expand`, 16, 8))), state(`${layer}.contract`, 8, 16)));
@@ -432,6 +446,17 @@ describe('readRowsOnly', () => {
     expectEqual(graph, rows);
     expect(rows.nodes.filter((node) => node.attrs.queries === 'last')).toEqual([]);
     expect(graphStatistics(rows).flops).toBeLessThan(graphStatistics(graph).flops);
+  });
+
+  test('keeps the dropped weights of the last query', () => {
+    const graph = encoder({ attentionP: 0.5 });
+    const rows = readRowsOnly(graph);
+    expectEqual(graph, rows);
+    const attentions = rows.nodes.filter((node) => node.operation.name === 'attention');
+    expect(attentions.map(({ attrs }) => [attrs.queries, attrs.dropout, attrs.stream])).toEqual([
+      ['all', 0.5, 0],
+      ['last', 0.5, 1],
+    ]);
   });
 
   test('moves through dropout only when told to', () => {

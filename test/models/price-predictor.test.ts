@@ -67,7 +67,28 @@ describe('PricePredictor', () => {
     expect(new PricePredictor({ attention: 'multiScale' }).parameterCount()).toBe(1_022_601);
   });
 
+  test('dropout of attention weights is in training graphs alone, with a stream for each layer', () => {
+    const model = new PricePredictor({ ...SMALL, layers: 2, attentionDropout: 0.2 });
+    expect(model.parameterCount()).toBe(new PricePredictor({ ...SMALL, layers: 2 }).parameterCount());
+    const dropouts = (training: boolean) => {
+      const graph = new Graph();
+      const rng = training ? graph.input('rng', [4], 'u32') : undefined;
+      model.forward(graph.input('x', [2, 5, 3]), { rng });
+      const attentions = graph.nodes.filter(({ operation }) => operation.name === 'attention');
+      expect(attentions.map(({ inputs }) => inputs[1])).toEqual([rng, rng]);
+      return attentions.map(({ attrs }) => [attrs.dropout, attrs.stream]);
+    };
+    expect(dropouts(false)).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+    const [[first, a], [second, b]] = dropouts(true);
+    expect([first, second]).toEqual([0.2, 0.2]);
+    expect(a).not.toBe(b);
+  });
+
   test('refuses what does not fit', () => {
+    expect(() => new PricePredictor({ attentionDropout: 1 })).toThrow('attentionDropout');
     expect(() => new PricePredictor({ positions: 'rotery' as 'rotary' })).toThrow("did you mean 'rotary'");
     expect(() => new PricePredictor({ dModel: 12, heads: 4, positions: 'rotary' })).toThrow('for rotary positions');
   });

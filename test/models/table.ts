@@ -35,6 +35,11 @@ export const ARCHITECTURES: readonly ArchitectureCase[] = [
     quantised: 10,
   },
   {
+    name: 'PricePredictor with dropout of the attention weights',
+    build: (options = {}) => new PricePredictor({ ...TRANSFORMER, attentionDropout: 0.1, ...options }),
+    quantised: 10,
+  },
+  {
     name: 'PricePredictor with a mixture of experts',
     build: (options = {}) => new PricePredictor({ ...TRANSFORMER, experts: 4, topExperts: 2, ...options }),
     quantised: 8,

@@ -122,9 +122,20 @@ test('DropPath changes training, not evaluation', async () => {
   expect(smallModel({ dropPath: 0.5 }).encoder.map(({ dropPath }) => dropPath.p)).toEqual([0.25, 0.5]);
 });
 
+test('dropout of attention weights changes training, not evaluation', async () => {
+  const device = makeDevice();
+  const run = shortRun({ device, steps: 2, evaluateEvery: 1 });
+  const [plain, dropped] = await Promise.all(
+    [0, 0.5].map((attentionDropout) => train(smallModel({ dropout: 0, attentionDropout }), run)),
+  );
+  expect(dropped.history.steps[0].loss).not.toBe(plain.history.steps[0].loss);
+  const [a, b] = [0, 0.5].map((attentionDropout) => smallModel({ attentionDropout }));
+  expect(a.parameters()).toEqual(b.parameters());
+});
+
 test('recomputed activations give the same bits', async () => {
   const device = makeDevice();
-  const model = () => smallModel({ layers: 4, dropout: 0.2, dropPath: 0.1 });
+  const model = () => smallModel({ layers: 4, dropout: 0.2, attentionDropout: 0.3, dropPath: 0.1 });
   const plain = await train(model(), shortRun({ device, steps: 6 }));
   for (const recompute of [true, 3]) {
     const again = await train(model(), shortRun({ device, steps: 6, recompute }));

@@ -2,12 +2,16 @@
 // kernels/attention/attention.h has the formulas.
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
+// With {dropout, stream} both take rng u32 (4) as their last operand. In head h of sequence b, the weight of the key of step s for the
+// query of step t is element ((b·heads + h)·T + t)·P + ⌊s/stride⌋ of the random numbers, P = T rounded up to 16.
 #include "kernels/attention/attention.h"
 
 #include <cstring>
+#include <optional>
 
 #include "engine/step.h"
 #include "engine/steps/attention_operands.h"
+#include "engine/steps/drawn.h"
 #include "engine/steps/split.h"
 
 namespace flashbook {
@@ -21,7 +25,13 @@ static_assert(kMostHeadDim == kMaxHeadDim, "what the operands may be is what the
 // Work a thread, in operations, below which waking a second thread costs more than it brings.
 constexpr double kWorthWaking = 400e3;
 
-using Layout = AttentionLayout;
+struct Layout : AttentionLayout {
+  std::optional<Drawn> dropout;   // of the weights
+
+  int64_t padded_steps() const { return (steps + 15) / 16 * 16; }
+  // Operations for each pair of a query and a key in a number of products.
+  double pair_flops(int64_t products) const { return static_cast<double>(2 * products * head_dim + (dropout ? 10 : 0)); }
+};
 
 // The rows of a head that see each other: all of them, or with a stride those of one residue. A strided head is `stride` dense ones
 // side by side, with rows, window and slope in steps of the stride.
@@ -48,6 +58,8 @@ std::vector<Part> parts_of(const Layout& layout) {
       rows.window = pattern.window == 0 ? 0 : (pattern.window - 1) / pattern.stride + 1;
       rows.slope = pattern.slope * static_cast<float>(pattern.stride);
       rows.bf16 = layout.bf16;
+      if (layout.dropout) rows.dropout = layout.dropout->attributes();
+      rows.element_ld = static_cast<uint64_t>(layout.padded_steps() * pattern.stride);
       parts.push_back({head, residue, rows});
       if (!all) break;
     }
@@ -66,11 +78,17 @@ double pairs_of(const Layout& layout) {
   return sum * static_cast<double>(layout.batch);
 }
 
-AttentionRows rows_at(const Layout& layout, const Part& part, const float* sequence) {
+// The rows of sequence b, in this run.
+AttentionRows rows_at(const Layout& layout, const Part& part, const float* qkv, int64_t b) {
   AttentionRows rows = part.rows;
-  rows.q = sequence + part.residue * 3 * layout.width() + part.head * layout.head_dim;
+  rows.q = qkv + (b * layout.steps + part.residue) * 3 * layout.width() + part.head * layout.head_dim;
   rows.k = rows.q + layout.width();
   rows.v = rows.k + layout.width();
+  if (layout.dropout) {
+    rows.dropout = layout.dropout->draw();
+    rows.first_element = static_cast<uint64_t>((b * layout.heads + part.head) * layout.steps + part.residue) *
+                         static_cast<uint64_t>(layout.padded_steps());
+  }
   return rows;
 }
 
@@ -78,7 +96,7 @@ class Attention final : public Step {
  public:
   Attention(BindContext& context, Layout layout, const Operand& qkv, const Operand& o, float* lse)
       : kernels_(attention_table(context.isa())), layout_(std::move(layout)), qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse),
-        slots_(context.pool().threads()), flops_(pairs_of(layout_) * static_cast<double>(4 * layout_.head_dim + 5)) {
+        slots_(context.pool().threads()), flops_(pairs_of(layout_) * (layout_.pair_flops(2) + 5)) {
     const std::vector<Part> parts = parts_of(layout_);
     int64_t block = kQueryBlock;
     const auto pieces = [&] {
@@ -131,7 +149,7 @@ class Attention final : public Step {
     const int64_t stride = part.stride(layout_), width = layout_.width();
     // A lone query is row 0 of o, whatever its step.
     const int64_t row = layout_.queries == layout_.steps ? part.residue : 0;
-    kernels_.forward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), first, last,
+    kernels_.forward(rows_at(layout_, part, qkv_, b), first, last,
                      o_ + (b * layout_.queries + row) * width + part.head * layout_.head_dim, width * stride,
                      lse_ ? lse_ + (b * layout_.heads + part.head) * layout_.queries + row : nullptr, stride, scratch);
   }
@@ -152,7 +170,7 @@ class AttentionGrad final : public Step {
                 const Operand& dqkv)
       : kernels_(attention_table(context.isa())), layout_(std::move(layout)), parts_(parts_of(layout_)), d_o_(d_o.as<float>()),
         qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()),
-        flops_(pairs_of(layout_) * static_cast<double>(10 * layout_.head_dim + 8)) {
+        flops_(pairs_of(layout_) * (layout_.pair_flops(5) + 8)) {
     for (const Part& part : parts_) scratch_ = std::max(scratch_, (kernels_.backward_scratch(part.rows) + 15) / 16 * 16);
     slots_ = flops_ < 2 * kWorthWaking
         ? 1 : static_cast<int>(std::min<int64_t>(slots_, layout_.batch * static_cast<int64_t>(parts_.size())));
@@ -171,7 +189,7 @@ class AttentionGrad final : public Step {
       if (!all && stride > 1) clear_other_residues(sequence, part.residue, stride);
       float* dq = sequence + part.residue * 3 * width;
       const int64_t at = (b * layout_.queries + row) * width + column;
-      kernels_.backward(rows_at(layout_, part, qkv_ + b * layout_.steps * 3 * width), d_o_ + at, o_ + at, width * stride,
+      kernels_.backward(rows_at(layout_, part, qkv_, b), d_o_ + at, o_ + at, width * stride,
                         lse_ + (b * layout_.heads + part.head) * layout_.queries + row, stride, dq, dq + width, dq + 2 * width,
                         scratch + slot * scratch_);
     });
@@ -205,12 +223,23 @@ class AttentionGrad final : public Step {
   int64_t scratch_ = 0;
 };
 
+// With dropout of the weights where operand `rng` is there.
+Layout layout_of(const BindContext& context, const Operand& qkv, size_t rng) {
+  Layout layout{attention_layout(context, qkv), std::nullopt};
+  if (context.has_input(rng)) {
+    layout.dropout.emplace(context, expect(context.input(rng), DType::u32, {4}, "rng"), "dropout", 0.9999, "a probability from 0 to 0.9999");
+  } else if (context.number("dropout", 0) != 0) {
+    throw BindError("expected the operand rng with attribute dropout but received none");
+  }
+  return layout;
+}
+
 }  // namespace
 
 std::unique_ptr<Step> bind_attention(BindContext& context) {
-  expect_counts(context, 1, 1, context.output_count() == 1 ? 1 : 2);
+  expect_counts(context, 1, 2, context.output_count() == 1 ? 1 : 2);
   const Operand& qkv = context.input(0);
-  Layout layout = attention_layout(context, qkv);
+  Layout layout = layout_of(context, qkv, 1);
   const Operand& o = expect(context.output(0), DType::f32, {layout.batch, layout.queries, layout.width()}, "o");
   float* lse = context.output_count() == 1
       ? nullptr : expect(context.output(1), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse").as<float>();
@@ -218,9 +247,9 @@ std::unique_ptr<Step> bind_attention(BindContext& context) {
 }
 
 std::unique_ptr<Step> bind_attention_grad(BindContext& context) {
-  expect_counts(context, 4, 4, 1);
+  expect_counts(context, 4, 5, 1);
   const Operand& qkv = context.input(1);
-  Layout layout = attention_layout(context, qkv);
+  Layout layout = layout_of(context, qkv, 4);
   const Operand& d_o = expect(context.input(0), DType::f32, {layout.batch, layout.queries, layout.width()}, "do");
   const Operand& o = expect_same_shape(context.input(2), d_o, "o");
   const Operand& lse = expect(context.input(3), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse");

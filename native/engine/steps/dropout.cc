@@ -10,7 +10,6 @@
 #include "kernels/elementwise/elementwise.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/steps/drawn.h"
 #include "engine/steps/split.h"

@@ -7,20 +7,23 @@
 //   backward      P = exp(S − lse), δ = rowsum(do∘o), dS = P∘(do·vᵀ − δ)/√head_dim
 //                 dv = Pᵀ·do, dq = dS·k, dk = dSᵀ·q
 //
+// With dropout of the weights, M of 0 or 1/(1 − p) for each of them (kernels/dropout/dropout.h; drawn where it is used, in both passes, and
+// never stored): o = (softmax(S)∘M)·v, lse as without; dS = P∘((do·vᵀ)∘M − δ)/√head_dim, dv = (P∘M)ᵀ·do.
+//
 // queries = steps (query t is row t) or 1 (the last row alone; dq of the others is 0). Causal: query t sees keys 0 … t; a window w: of
 // these t − w + 1 … t, or |t − s| < w when not causal. The slope is that of ALiBi (Press et al. 2022, arXiv:2108.12409). A head that
 // looks at every n-th step is n dense ones side by side: the caller passes rows at n times the distance.
 //
 // Numerics
 //   - Keys that a row does not see never reach its sums: a NaN in the future does not reach the past.
-//   - NaN and infinity propagate as in the formula, but a row whose scores are all −∞ gives zeros and lse = −∞ (gradients 0).
+//   - NaN and infinity propagate as in the formula (a dropped weight is a factor of 0: of an infinite value it makes NaN), but a row whose scores are all −∞ gives zeros and lse = −∞ (gradients 0).
 //   - Probabilities below 2⁻¹²⁵ of the row's largest are flushed to 0.
 //   - Error against float64: o ≤ 1e-6·max|v|·(1 + max|S|), lse ≤ 1e-6·(1 + |lse| + max|S|);
 //     dq, dk, dv ≤ 4e-6 of the same sums over magnitudes, times (1 + max|S|).
 //   - bf16: q, k, v, do, P and dS are rounded to bf16, half to even, where they are multiplied; sums, δ and the softmax are float32.
 //     At most twice as wrong as the plain computation that does the same. AVX512_BF16 and AMX take subnormal operands for 0.
-//   - Bits depend on nothing but the shape and the instruction set: each (query, column) is summed over keys in rising order,
-//     in blocks of keys that start at multiples of the block; dk, dv over queries in rising order. A forward call may take any range of
+//   - Bits depend on nothing but the shape, the instruction set and the random numbers of dropout: each (query, column) is summed over
+//     keys in rising order, in blocks of keys that start at multiples of the block; dk, dv over queries in rising order. A forward call may take any range of
 //     queries that starts at a multiple of 32; the backward pass is one call, so that nothing is added by two threads.
 //
 // Idea of the fast path: one register tile, acc += coefficient[r][t]·row[t], serves all seven products: 12 rows × 2 vectors forward, where
@@ -29,8 +32,8 @@
 // used. Blocks that no row of a tile sees are skipped, so that cost falls with the window; on the border, where rows of a tile see
 // different keys, all go over the same keys with coefficients of 0, unless an operand is not finite: then each goes over its own.
 // The last row alone (last.h) packs nothing: it reads each key and value once.
-// bf16 on AVX512_BF16 and AMX has products of its own (bf16_forward.h, bf16_backward.h); elsewhere operands are rounded while they
-// are packed, and multiplied in float32.
+// bf16 on AVX512_BF16 and AMX has products of its own (bf16_forward.h, bf16_backward.h); elsewhere, and with dropout, operands are rounded
+// while they are packed, and multiplied in float32.
 // Memory: forward constant in T from 2048 steps on, backward linear: 3·T·head_dim floats a thread.
 // Measured on one core of a Granite Rapids (FMA peak 248 GFLOP/s), useful work alone, in shares of that peak:
 //                        float32, AVX-512: forward, backward, both    bf16, AMX: forward, backward, both
@@ -43,6 +46,8 @@
 #pragma once
 
 #include <cstdint>
+
+#include "kernels/dropout/dropout.h"
 
 namespace flashbook {
 
@@ -60,7 +65,13 @@ struct AttentionRows {
   int64_t window;           // keys within window − 1 rows are seen; 0: all
   bool bf16;                // operands of products are rounded to bf16
   float slope;              // ALiBi: − slope·|t − s| on the scores
+  DropoutDraw dropout;      // of the weights; threshold 0: none
+  uint64_t first_element, element_ld;   // the weight of key s for row t is element first_element + t·element_ld + s; multiples of 8
 
+  __attribute__((always_inline)) bool drops() const { return dropout.threshold != 0; }
+  __attribute__((always_inline)) uint64_t element(int64_t query, int64_t key) const {
+    return first_element + static_cast<uint64_t>(row_of(query)) * element_ld + static_cast<uint64_t>(key);
+  }
   __attribute__((always_inline)) int64_t row_of(int64_t query) const { return steps - queries + query; }
   // Keys that a query sees: first_key … end_key − 1.
   __attribute__((always_inline)) int64_t first_key(int64_t query) const {

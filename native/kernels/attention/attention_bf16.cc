@@ -1,5 +1,5 @@
 // Attention with operands in bf16 for AVX512_BF16: register tiles of 8×32 sums, one vdpbf16ps for two products of each of 16 columns.
-// What is not bf16, and the last row alone, is computed as for avx512.
+// What is not bf16, the last row alone, and what drops weights is computed as for avx512.
 #include "kernels/attention/bf16_table.h"
 
 namespace flashbook {

@@ -1,6 +1,7 @@
 // The backward pass of attention.h.
 #pragma once
 
+#include "kernels/attention/drop.h"
 #include "kernels/attention/view.h"
 
 namespace flashbook {
@@ -39,7 +40,7 @@ int64_t backward_floats(const AttentionRows& rows) {
          2 * kGradQueryBlock * kGradLd;
 }
 
-// P and dS of R queries against a block of keys, and dq += dS·k.
+// P∘M and dS of R queries against a block of keys, and dq += dS·k. M stands where dS comes to stand.
 template <int R>
 FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int64_t query, int64_t row, int64_t k0, int64_t count) {
   const int64_t dim = h.head_dim, ld = padded(dim);
@@ -49,6 +50,8 @@ FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int6
   const VecF log2_factor = set1(natural * kLog2e), factor = set1(natural), one = set1(1.0f);
   float* p = s.p + row * kGradLd;
   float* ds = s.ds + row * kGradLd;
+  const bool drops = h.drops();
+  if (drops) write_masks<R>(h, view, query, k0, ds, kGradLd);
   for_vectors_of_tile<R>(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     const int64_t lane = (view.first_vector() + vector) * W;
     const bool whole = view.whole(lane, V * W);
@@ -72,9 +75,16 @@ FB_INLINE void query_tile(const AttentionRows& h, const BackwardScratch& s, int6
       const VecF delta = set1(s.delta[query + r]);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        VecF e = load(p + r * kGradLd + lane + v * W) * (sum[r][v] - delta) * factor;
+        const int64_t at = r * kGradLd + lane + v * W;
+        const VecF weight = load(p + at);
+        if (drops) {
+          const VecF mask = load(ds + at);
+          sum[r][v] = sum[r][v] * mask;
+          store(p + at, weight * mask);
+        }
+        VecF e = weight * (sum[r][v] - delta) * factor;
         if (!whole) e = select(view.lanes(r, lane + v * W), e, zero());
-        store(ds + r * kGradLd + lane + v * W, e);
+        store(ds + at, e);
       }
     }
   });

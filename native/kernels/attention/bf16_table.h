@@ -12,7 +12,7 @@ namespace FB_ISA {
 namespace {
 namespace bf16 {
 
-FB_INLINE bool serves(const AttentionRows& rows) { return rows.bf16 && rows.queries > 1; }
+FB_INLINE bool serves(const AttentionRows& rows) { return rows.bf16 && rows.queries > 1 && !rows.drops(); }
 
 template <class Multiplier> struct Table {
   static int64_t forward_scratch(const AttentionRows& rows) {

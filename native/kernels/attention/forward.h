@@ -1,6 +1,7 @@
 // The forward pass of attention.h.
 #pragma once
 
+#include "kernels/attention/drop.h"
 #include "kernels/attention/view.h"
 
 namespace flashbook {
@@ -115,6 +116,7 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
       }
     }
   }
+  if (h.drops()) drop_weights<R>(h, view, query, k0, s.scores, kScoresLd);
   if (h.bf16) round_lanes<R>(view, s.scores, kScoresLd);
   sum_of_rows<R>(sum, total);
   for (int r = 0; r < R; ++r) {

@@ -2,6 +2,7 @@
 // A score is a dot product with head_dim in the lanes; eight keys share the tree that sums the lanes.
 #pragma once
 
+#include "kernels/attention/drop.h"
 #include "kernels/attention/view.h"
 
 namespace flashbook {
@@ -70,7 +71,18 @@ FB_INLINE void clear_row(float* out, int64_t dim) {
   if (whole < dim) maskstore(out + whole, zero(), first(static_cast<int>(dim - whole)));
 }
 
-int64_t last_floats(const AttentionRows& rows) { return 2 * padded(rows.steps); }
+// Weights, their gradients, and where they are dropped the masks: from a multiple of 8 on, whole vectors.
+int64_t last_floats(const AttentionRows& rows) { return (rows.drops() ? 3 : 2) * padded(rows.steps) + (rows.drops() ? 8 + W : 0); }
+
+// M of the last row from key first_key on, as many as there are weights in whole vectors; null without dropout.
+FB_INLINE const float* last_masks(const AttentionRows& h, int64_t first_key, int64_t count, float* scratch) {
+  if (!h.drops()) return nullptr;
+  float* masks = scratch + 2 * padded(h.steps);
+  const int64_t skipped = first_key % 8;
+  draw_masks(h.element(0, first_key - skipped), (skipped + padded(count) + W - 1) / W, philox_key(h.dropout), h.dropout,
+             [&](int64_t vector, VecF mask) __attribute__((always_inline)) { store(masks + vector * W, mask); });
+  return masks + skipped;
+}
 
 // The scores of the last row, before their factor, for keys first … first+count−1; lanes up to a whole vector become −∞.
 template <bool bf16>
@@ -92,10 +104,11 @@ void forward_last(const AttentionRows& h, float* o, float* lse, float* scratch) 
   for (int64_t t = 0; t < count; t += W) best = max(best, load(p + t));
   const float top = reduce_max(best);
   const VecF shift = set1(top == -kInfinity ? 0.0f : top), factor = set1(score_factor(h) * kLog2e);
+  const float* masks = last_masks(h, first_key, count, scratch);
   VecF sum = zero();
   for (int64_t t = 0; t < count; t += W) {
     const VecF e = exp2_of_nonpositive(load(p + t) - shift, factor);
-    store(p + t, operand<bf16>(e));
+    store(p + t, operand<bf16>(masks ? e * load(masks + t) : e));
     sum = sum + e;
   }
   const float total = reduce_add(sum);
@@ -127,10 +140,12 @@ void backward_last(const AttentionRows& h, const float* d_o, const float* o, con
   dot_products<bf16>(d_o, h.v + first_key * h.ld, h.ld, dim, count, ds);
   const float delta = delta_of<bf16>(d_o, o, dim);
   const VecF log2_sum = set1(lse[0] == -kInfinity ? kInfinity : lse[0] * kLog2e);
+  const float* masks = last_masks(h, first_key, count, scratch);
   for (int64_t t = 0; t < count; t += W) {
     const VecF e = exp2_of_nonpositive(min(zero(), fma(load(p + t), set1(natural * kLog2e), -log2_sum)), set1(1.0f));
-    store(p + t, operand<bf16>(e));
-    store(ds + t, operand<bf16>(e * (load(ds + t) - set1(delta)) * set1(natural)));
+    const VecF d_p = masks ? load(ds + t) * load(masks + t) : load(ds + t);
+    store(p + t, operand<bf16>(masks ? e * load(masks + t) : e));
+    store(ds + t, operand<bf16>(e * (d_p - set1(delta)) * set1(natural)));
   }
   const float* q = h.q + h.row_of(0) * h.ld;
   for (int64_t t = 0; t < h.steps; ++t) {

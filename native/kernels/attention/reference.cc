@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/dispatch.h"
+#include "kernels/dropout/philox_block.h"
 
 namespace flashbook {
 namespace {
@@ -37,11 +38,26 @@ double score(const AttentionRows& rows, int64_t query, int64_t key) {
          static_cast<double>(rows.slope) * static_cast<double>(std::abs(row - key));
 }
 
+// What dropout makes of weights of 1. Eight keys in turn share the words of a block.
+struct Masks {
+  const AttentionRows& rows;
+  uint64_t block = UINT64_MAX;
+  uint32_t words[4] = {};
+
+  double at(int64_t query, int64_t key) {
+    if (!rows.drops()) return 1;
+    const uint64_t element = rows.element(query, key);
+    if (element / 8 != block) philox_block(words, block = element / 8, rows.dropout);
+    return stays(words, static_cast<int64_t>(element % 8), rows.dropout) ? static_cast<double>(rows.dropout.scale) : 0;
+  }
+};
+
 int64_t forward_scratch(const AttentionRows& rows) { return 2 * rows.head_dim; }
 
 void forward(const AttentionRows& rows, int64_t first, int64_t last, float* o, int64_t o_ld, float* lse, int64_t lse_ld,
              float* scratch) {
   double* sum = reinterpret_cast<double*>(scratch);
+  Masks masks{rows};
   for (int64_t query = first; query < last; ++query) {
     double top = -kInfinity, total = 0;
     for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] = 0;
@@ -56,7 +72,8 @@ void forward(const AttentionRows& rows, int64_t first, int64_t last, float* o, i
       }
       const double p = std::exp(s - top);
       total += p;
-      for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] += operand(rows, p) * operand(rows, rows.v[key * rows.ld + i]);
+      const double weight = operand(rows, p * masks.at(query, key));
+      for (int64_t i = 0; i < rows.head_dim; ++i) sum[i] += weight * operand(rows, rows.v[key * rows.ld + i]);
     }
     for (int64_t i = 0; i < rows.head_dim; ++i) o[query * o_ld + i] = total == 0 ? 0.0f : static_cast<float>(sum[i] / total);
     if (lse) lse[query * lse_ld] = static_cast<float>(top + std::log(total));
@@ -70,6 +87,7 @@ void backward(const AttentionRows& rows, const float* d_o, const float* o, int64
   for (int64_t t = 0; t < rows.steps; ++t) {
     for (int64_t i = 0; i < rows.head_dim; ++i) dq[t * rows.ld + i] = dk[t * rows.ld + i] = dv[t * rows.ld + i] = 0.0f;
   }
+  Masks masks{rows};
   for (int64_t query = 0; query < rows.queries; ++query) {
     const int64_t row = rows.row_of(query);
     const float* d_out = d_o + query * o_ld;
@@ -79,11 +97,12 @@ void backward(const AttentionRows& rows, const float* d_o, const float* o, int64
     for (int64_t key = rows.first_key(query); key < rows.end_key(query); ++key) {
       const double rest = score(rows, query, key) - l;   // lse is rounded: for large scores that could leave more than 0
       const double p = l == -kInfinity ? 0.0 : std::exp(rest > 0 ? 0.0 : rest);
-      const double ds = operand(rows, p * (dot(rows, d_out, rows.v + key * rows.ld) - delta) * factor(rows));
+      const double m = masks.at(query, key), d_p = dot(rows, d_out, rows.v + key * rows.ld) * m;
+      const double ds = operand(rows, p * (d_p - delta) * factor(rows));
       for (int64_t i = 0; i < rows.head_dim; ++i) {
         dq[row * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.k[key * rows.ld + i]));
         dk[key * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.q[row * rows.ld + i]));
-        dv[key * rows.ld + i] += static_cast<float>(operand(rows, p) * operand(rows, d_out[i]));
+        dv[key * rows.ld + i] += static_cast<float>(operand(rows, p * m) * operand(rows, d_out[i]));
       }
     }
   }

@@ -4,6 +4,7 @@ import { checkPrecision, operandData, type Precision, precisionAttribute } from 
 import type { Tensor } from '../ir.js';
 import { f32, type Operation, type TensorType } from '../operation.js';
 import { expectRank, shapeError } from '../shape.js';
+import { type AttentionDropout, attentionMask, checkAttentionDropout } from './attention-dropout.js';
 import { attentionGrad } from './attention-grad.js';
 import { lowerAttention } from './attention-onnx.js';
 import {
@@ -23,6 +24,9 @@ export type AttentionAttributes = AttentionPattern & {
   queries: 'all' | 'last';
   /** With 'bf16' q, k, v and the softmax weights are rounded to bf16 where they are multiplied; so are dO and dS in the gradient. */
   precision?: Precision;
+  /** Probability that a weight is dropped; with an operand rng and a stream, as operation dropout has them. */
+  dropout?: number;
+  stream?: number;
 };
 
 /**
@@ -32,21 +36,26 @@ export type AttentionAttributes = AttentionPattern & {
  * Vaswani et al. 2017 (arXiv:1706.03762). Kernels use the online softmax of FlashAttention (Dao 2022, arXiv:2205.14135).
  * A pattern gives heads horizons of their own; keys that a query does not see take no part in it, and cost nothing.
  * A row whose scores are all −∞ gives zeros, lse −∞ and no gradient.
+ * With rng uint32 (4) = [seed low, seed high, step, 0] the weights are dropped as elements of operation dropout, after the softmax and
+ * before they meet v (the attention dropout of Vaswani et al.'s own code; drawn in the kernel as by Dao 2023, arXiv:2307.08691). lse is that
+ * of all weights. Where v is not finite a dropped weight still counts, as 0·v. The random bits: `attentionMask`. Training only, no ONNX form.
  *
  * Gradient: attention_grad; lse is for it alone and carries none.
  */
 export const attentionOperation: Operation<AttentionAttributes> = {
   name: 'attention',
-  operands: ['qkv'],
+  operands: ['qkv', 'rng?:u32'],
   results: ['o', 'lse'],
-  infer([qkv], attrs) {
+  infer([qkv, rng], attrs) {
+    checkAttentionDropout('attention', rng, attrs);
     const { batch, queryRows, width, heads } = attentionSizes('attention', qkv, attrs);
     return [f32([batch, queryRows, width]), f32([batch, heads, queryRows])];
   },
-  reference([qkv], attrs, [o, lse]) {
+  reference([qkv, rng], attrs, [o, lse]) {
     const s = attentionSizes('attention', qkv, attrs);
     const data = operandData(qkv.data, attrs.precision);
-    const weights = new Float64Array(s.steps);
+    const [weights, mask] = [new Float64Array(s.steps), new Float64Array(s.steps)];
+    const drawMask = attentionMask(s, attrs, rng);
     forEachQuery(s, attrs, (batch, head, query, row, keys) => {
       lse.data[(batch * s.heads + head) * s.queryRows + row] = attentionWeights(
         s,
@@ -58,34 +67,48 @@ export const attentionOperation: Operation<AttentionAttributes> = {
         keys,
         weights,
       );
+      drawMask(batch, head, query, keys, mask);
       for (let i = 0; i < s.headDim; i++) {
         let sum = 0;
-        for (const t of keys) sum += weights[t] * data[at(s, batch, t, 2, head, i)];
+        for (const t of keys) sum += weights[t] * mask[t] * data[at(s, batch, t, 2, head, i)];
         o.data[(batch * s.queryRows + row) * s.width + head * s.headDim + i] = sum;
       }
     });
   },
-  gradient({ inputs: [qkv], outputs: [o, lse], attrs }, [dO, dLse]) {
+  gradient({ inputs: [qkv, rng], outputs: [o, lse], attrs }, [dO, dLse]) {
     if (dLse !== undefined) throw new FlashbookError('OPTION', 'attention: the loss must not depend on the result lse');
-    return [dO && attentionGrad(dO, qkv, o, lse, attrs)];
+    return [dO && attentionGrad(dO, qkv, o, lse, rng, attrs), undefined];
   },
-  onnx: (builder, { inputs: [qkv], attrs }, [name]) => [lowerAttention(builder, qkv.shape, attrs, name), ''],
-  flops([qkv], _, attrs) {
+  onnx(builder, { inputs: [qkv, rng], attrs }, [name]) {
+    if (rng !== undefined)
+      throw new FlashbookError('OPTION', 'attention: dropout is for training; it has no ONNX form');
+    return [lowerAttention(builder, qkv.shape, attrs, name), ''];
+  },
+  flops([qkv, rng], _, attrs) {
     const s = attentionSizes('attention', qkv, attrs);
-    return s.batch * visiblePairs(attrs, attrs.causal, s) * (4 * s.headDim + 5);
+    return s.batch * visiblePairs(attrs, attrs.causal, s) * (4 * s.headDim + 5 + (rng === undefined ? 0 : 10));
   },
 };
 
-export type AttentionOptions = Partial<AttentionAttributes> & { heads: number };
+export type AttentionOptions = Partial<Omit<AttentionAttributes, 'dropout' | 'stream'>> & {
+  heads: number;
+  dropout?: AttentionDropout;
+};
 
-/** @param options causal defaults to false, queries to 'all', precision to 'f32'; without windows, strides and alibi all heads see all. */
+/**
+ * @param options causal defaults to false, queries to 'all', precision to 'f32'; without windows, strides and alibi all heads see all,
+ *   without dropout all weights stay.
+ */
 export function attention(qkv: Tensor, options: AttentionOptions): Tensor {
-  checkOptions('attention', options, ['heads', 'causal', 'queries', 'precision', ...PATTERN_OPTIONS]);
-  const { heads, causal = false, queries = 'all', precision } = options;
+  checkOptions('attention', options, ['heads', 'causal', 'queries', 'precision', 'dropout', ...PATTERN_OPTIONS]);
+  const { heads, causal = false, queries = 'all', precision, dropout } = options;
   integer('heads of attention', heads, 1);
   checkPattern('attention', heads, options);
   const attrs = { heads, causal, queries, ...precisionAttribute(precision), ...patternAttributes(options) };
-  return qkv.graph.apply(attentionOperation, [qkv], attrs)[0];
+  if (dropout === undefined) return qkv.graph.apply(attentionOperation, [qkv], attrs)[0];
+  checkOptions('dropout of attention', dropout, ['p', 'rng', 'stream']);
+  const { p, rng, stream = qkv.graph.nextStream() } = dropout;
+  return qkv.graph.apply(attentionOperation, [qkv, rng], { ...attrs, dropout: p, stream })[0];
 }
 
 export interface AttentionSizes {

@@ -122,9 +122,11 @@ class RowReader {
   #moved(node: Node): Tensor {
     const { target } = this.rewriter;
     if ((node.operation as unknown) === attentionOperation) {
+      // The mask of dropout is drawn by step: that of the one query stays what it was.
       const [batch, , packed] = node.inputs[0]!.shape;
+      const inputs = node.inputs.map((input) => input && this.rewriter.get(input));
       const attrs = { ...(node.attrs as AttentionAttributes), queries: 'last' as const };
-      const [o] = target.apply(attentionOperation, [this.rewriter.get(node.inputs[0]!)], attrs);
+      const [o] = target.apply(attentionOperation, inputs, attrs);
       return reshape(o, [batch, packed / 3]);
     }
     const moved = rowOperands(node, this.index, this.throughDropout)!;
