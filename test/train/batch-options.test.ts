@@ -133,6 +133,21 @@ test('dropout of attention weights changes training, not evaluation', async () =
   expect(a.parameters()).toEqual(b.parameters());
 });
 
+test('a run with dropout of attention weights that was stopped and resumed has the bits of one that was not', async () => {
+  const device = makeDevice();
+  const model = () => smallModel({ dropout: 0, attentionDropout: 0.3 });
+  const whole = await train(model(), shortRun({ device }));
+  const checkpoint = join(temporaryFolder(), 'run.ckpt');
+  const stop = new AbortController();
+  const onProgress = ({ step }: { step: number }) => void (step === 9 && stop.abort());
+  await expect(train(model(), shortRun({ device, checkpoint, signal: stop.signal, onProgress }))).rejects.toMatchObject(
+    { code: 'ABORTED' },
+  );
+  const resumed = await train(model(), shortRun({ device, checkpoint, resume: true }));
+  expect(bitsOf(resumed.parameters)).toBe(bitsOf(whole.parameters));
+  expect(resumed.history).toEqual(whole.history);
+});
+
 test('recomputed activations give the same bits', async () => {
   const device = makeDevice();
   const model = () => smallModel({ layers: 4, dropout: 0.2, attentionDropout: 0.3, dropPath: 0.1 });
