@@ -24,8 +24,8 @@ export interface PyTorchOptions {
 
 /**
  * The weights of a PyTorch model for a module of the same structure: a state dict in safetensors. The names of
- * torch.nn.TransformerEncoder (norm_first, activation gelu), LSTM, Conv1d, Conv2d, BatchNorm, LayerNorm and Linear become those of EncoderLayer, Lstm,
- * Conv1d, Conv2d, BatchNorm, LayerNorm and Linear; kernels of convolutions are turned from (O, C, …) to (O, …, C).
+ * torch.nn.TransformerEncoder (norm_first, activation gelu), LSTM, Conv1d, Conv2d, BatchNorm, LayerNorm, Embedding and Linear become those of EncoderLayer, Lstm,
+ * Conv1d, Conv2d, BatchNorm, LayerNorm, Embedding and Linear; kernels of convolutions are turned from (O, C, …) to (O, …, C).
  *
  *   const initial = pytorchWeights(model, readFileSync('encoder.safetensors'), { rename: (name) => `encoder.${name}` });
  *   await train(model, { initial, … });

@@ -45,6 +45,7 @@ export { concat } from './ops/concat.js';
 export { type Conv1dOptions, conv1d, conv2d } from './ops/conv2d.js';
 export { dropPath } from './ops/drop-path.js';
 export { dropout } from './ops/dropout.js';
+export { embedding } from './ops/embedding.js';
 export { exp } from './ops/exp.js';
 export { type ExpertWeights, experts } from './ops/experts.js';
 export { gelu } from './ops/gelu.js';

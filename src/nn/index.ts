@@ -4,6 +4,7 @@ export { BilinearLayer, BilinearNorm, type BilinearSizes, TemporalAttentionBilin
 export { Conv1d, type Conv1dModuleOptions, Conv2d } from './conv.js';
 export { DropPath, dropPathRates } from './drop-path.js';
 export { type AuxiliaryLoss, Dropout, type ForwardOptions } from './dropout.js';
+export { Embedding } from './embedding.js';
 export { EncoderLayer, type EncoderLayerOptions } from './encoder-layer.js';
 export { FeedForward } from './feed-forward.js';
 export { ClassifierHead } from './head.js';

@@ -20,7 +20,12 @@ function initialValue({ name, shape, init }: ParameterInfo, seed: number): Float
   if (init.kind === 'ones') return values.fill(1);
   if (init.kind === 'constant') return values.fill(init.value);
   const random = new Random(seed, hashName(name));
-  if (init.kind === 'normal') return values.map(() => random.normal() * init.std);
+  if (init.kind === 'normal') {
+    const { std, zeroRow } = init;
+    for (let i = 0; i < values.length; i++) values[i] = random.normal() * std;
+    const width = values.length / shape[0];
+    return zeroRow === undefined ? values : values.fill(0, zeroRow * width, (zeroRow + 1) * width);
+  }
   const bound = uniformBound(init);
   for (let i = 0; i < values.length; i++) values[i] = (2 * random.float() - 1) * bound;
   return values;

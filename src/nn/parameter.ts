@@ -4,14 +4,14 @@ import type { Graph, Tensor } from '../graph/index.js';
  * How a parameter starts. Bounds are those of PyTorch:
  *   kaiming: uniform ±1/√fanIn (kaiming_uniform_ with a = √5: the default of nn.Linear, for weights and biases);
  *   xavier: uniform ±√(6/(fanIn + fanOut)) (Glorot & Bengio 2010: the packed projection of nn.MultiheadAttention);
- *   normal: mean 0 and the given standard deviation; constant: the value.
+ *   normal: mean 0 and the given standard deviation, but zeros in the row `zeroRow` of the first axis; constant: the value.
  */
 export type Init =
   | { kind: 'zeros' }
   | { kind: 'ones' }
   | { kind: 'kaiming'; fanIn: number }
   | { kind: 'xavier'; fanIn: number; fanOut: number }
-  | { kind: 'normal'; std: number }
+  | { kind: 'normal'; std: number; zeroRow?: number | undefined }
   | { kind: 'constant'; value: number };
 
 /** What a module knows of one of its parameters. */

@@ -2,6 +2,7 @@
 import {
   clipNorm,
   concat,
+  embedding,
   layerNorm,
   relu,
   reshape,
@@ -192,6 +193,44 @@ function steps(): OperationCase[] {
   ]);
 }
 
+/** Repeated, missing, padding and foreign indices; widths of quads and of none, over one tile of columns and more. */
+function lookups(): OperationCase[] {
+  const list: [string, Shape, Shape, readonly number[], number?][] = [
+    ['one of one', [1, 1], [1], [0]],
+    ['repeated', [5, 3], [7], [2, 0, 2, 4, 2]],
+    ['two axes, columns in quads', [4, 8], [3, 5], [3, 1, 1, 0]],
+    ['padding that is not looked up', [6, 5], [2, 3], [1, 5, 4], 0],
+    ['padding', [6, 5], [2, 4], [0, 5, 3, 3, 0], 3],
+    ['indices outside', [3, 4], [9], [0, -1, 2, 3, 1, 2147483647, -2147483648]],
+    ['indices outside, ragged, with padding', [3, 7], [2, 1, 5], [0, -1, 2, 3, 1], 0],
+    ['wider than a tile', [9, 133], [70], [8, 0, 3, 3, 7, 1, 5]],
+    ['larger', [300, 64], [4, 100], [17, 299, 0, 5, 17, 123, 256, 31, 17]],
+  ];
+  return list.flatMap(([label, table, shape, values, padding = -1]): OperationCase[] => {
+    const name = `${label}: (${table.join(', ')}) by (${shape.join(', ')})`;
+    const indices: CaseInput = { shape, dtype: 'i32', values };
+    return [
+      {
+        operation: 'embedding',
+        name,
+        inputs: [{ shape: table }, indices],
+        apply: ([x, at]) => [embedding(x, at, padding < 0 ? {} : { padding })],
+        // What padding keeps from a row, differences do see.
+        differentiable: size(table) <= 200 && !label.includes('outside') && label !== 'padding',
+        ulps: 0,
+      },
+      {
+        operation: 'embedding_grad',
+        name,
+        inputs: [{ shape: [...shape, table[1]] }, indices],
+        apply: raw('embedding_grad', { count: table[0], padding }),
+        differentiable: false,
+        ulps: 16,
+      },
+    ];
+  });
+}
+
 function columnsOf(): OperationCase[] {
   return [
     ...[[3], [1, 2], [5, 1, 7], [33, 16, 64]].map(
@@ -264,6 +303,7 @@ export const ROW_CASES: readonly OperationCase[] = [
   ...losses(),
   ...softLosses(),
   ...steps(),
+  ...lookups(),
   ...columnsOf(),
   ...reductions(),
   ...clips(),

@@ -8,6 +8,7 @@ import {
   concat,
   differentiate,
   dropout,
+  embedding,
   Graph,
   interpret,
   layerNorm,
@@ -165,6 +166,22 @@ describe('known answers', () => {
     expect([0.5, 1.5, 2.5, -0.5, -1.5, 2.4, 2.6].map(roundHalfEven)).toEqual([0, 2, 2, 0, -2, 2, 3]);
   });
 
+  test('embedding: rows by index, NaN outside; the gradient sums equal indices and leaves padding and foreign ones out', () => {
+    const graph = new Graph();
+    const table = graph.state('table', [3, 2], 'f32', { trainable: true });
+    const y = embedding(table, graph.input('indices', [2, 3], 'i32'), { padding: 1 });
+    graph.output('y', y);
+    const weighted = matmul(reshape(y, [1, 12]), graph.input('weights', [12, 1]));
+    graph.output('gradient', differentiate(graph, weighted).get('table')!);
+    const { outputs } = interpret(graph, {
+      inputs: { indices: [2, 0, 2, 1, 3, -1], weights: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] },
+      state: { table: [10, 11, 20, 21, 30, 31] },
+    });
+    const nan = Number.NaN;
+    expect([...outputs.y.data]).toEqual([30, 31, 10, 11, 30, 31, 20, 21, nan, nan, nan, nan]);
+    expect([...outputs.gradient.data]).toEqual([3, 4, 0, 0, 6, 8]);
+  });
+
   test('standardize clips, and keeps NaN', () => {
     const y = evaluate(
       (x, m, s) => standardize(x, m, s, { clip: 3 }),
@@ -279,6 +296,18 @@ describe('wrong operands are refused by name', () => {
     [
       'slice: expected at least 5 columns for x but received shape (2, 4)',
       () => slice(f(2, 4), { start: 2, length: 3 }),
+    ],
+    [
+      'embedding: expected 2 dimensions (V, D) for table but received shape (2, 3, 4)',
+      () => embedding(f(2, 3, 4), i(2)),
+    ],
+    [
+      'expected an integer between 0 and 3 for padding of embedding but received 4 of type number',
+      () => embedding(f(4, 3), i(2), { padding: 4 }),
+    ],
+    [
+      "embedding has no option 'pading'; did you mean 'padding'?",
+      () => embedding(f(4, 3), i(2), { pading: 0 } as never),
     ],
     ['reshape: expected 7 elements for the new shape (7) for x but received shape (2, 3)', () => reshape(f(2, 3), [7])],
     [

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { Graph, interpret, rotary } from '../../src/graph/index.js';
+import { differentiate, Graph, interpret, rotary, sumRows } from '../../src/graph/index.js';
 import {
   addPositions,
   ClassifierHead,
   Dropout,
+  Embedding,
   EncoderLayer,
   initialise,
   LayerNorm,
@@ -169,7 +170,32 @@ describe('modules', () => {
     expect(Math.hypot(...weight) / Math.sqrt(12)).toBeLessThan(0.04);
   });
 
+  test('an embedding starts standard normal, with zeros for padding, whose row takes no gradient', () => {
+    const model = new Embedding(50, 40, { padding: 3 });
+    const weight = initialise(model, 1).get('weight')!;
+    expect(weight.subarray(120, 160).every((w) => w === 0)).toBe(true);
+    const plain = initialise(new Embedding(50, 40), 1).get('weight')!;
+    expect(plain.filter((w, i) => w !== weight[i])).toHaveLength(40);
+    expect(Math.hypot(...plain) / Math.sqrt(2000)).toBeGreaterThan(0.95);
+    expect(Math.hypot(...plain) / Math.sqrt(2000)).toBeLessThan(1.05);
+
+    const graph = new Graph();
+    const y = model.forward(graph.input('indices', [2, 2], 'i32'));
+    graph.output('y', y);
+    const gradient = differentiate(graph, sumRows(y.reshape([160, 1]))).get('weight')!;
+    graph.output('gradient', gradient);
+    const { outputs } = interpret(graph, { inputs: { indices: [49, 3, 0, 49] }, state: { weight } });
+    const row = (i: number) => [...weight.subarray(i * 40, (i + 1) * 40)];
+    expect(outputs.y.shape).toEqual([2, 2, 40]);
+    expect([...outputs.y.data]).toEqual([...row(49), ...row(3), ...row(0), ...row(49)]);
+    const sums = Array.from({ length: 50 }, (_, i) => (i === 49 ? 2 : i === 0 ? 1 : 0));
+    expect([...outputs.gradient.data]).toEqual(sums.flatMap((sum) => new Array(40).fill(sum)));
+  });
+
   test('sizes are checked', () => {
+    expect(() => new Embedding(0, 4)).toThrow('count of Embedding');
+    expect(() => new Embedding(5, 4, { padding: 5 })).toThrow('padding of Embedding');
+    expect(() => new Embedding(5, 4, { paddingIdx: 1 } as never)).toThrow("did you mean 'padding'?");
     expect(() => new SelfAttention({ width: 10, heads: 4, causal: true })).toThrow('a multiple of heads = 4');
     expect(() => new SelfAttention({ width: 12, heads: 4, causal: true, rotary: {} })).toThrow(
       'a multiple of 2 · heads = 8',

@@ -48,6 +48,10 @@ std::unique_ptr<Step> bind_standardize(BindContext&);
 std::unique_ptr<Step> bind_tanh(BindContext&);
 std::unique_ptr<Step> bind_tanh_grad(BindContext&);
 
+// embedding
+std::unique_ptr<Step> bind_embedding(BindContext&);
+std::unique_ptr<Step> bind_embedding_grad(BindContext&);
+
 // experts
 std::unique_ptr<Step> bind_experts(BindContext&);
 std::unique_ptr<Step> bind_experts_grad(BindContext&);
@@ -168,6 +172,10 @@ constexpr Entry kEntries[] = {
     {"standardize", bind_standardize},
     {"tanh", bind_tanh},
     {"tanh_grad", bind_tanh_grad},
+
+    // embedding
+    {"embedding", bind_embedding},
+    {"embedding_grad", bind_embedding_grad},
 
     // experts
     {"experts", bind_experts},

@@ -19,6 +19,8 @@ import { dropPathOperation } from './drop-path.js';
 import { dropoutOperation } from './dropout.js';
 import { dropoutAddOperation } from './dropout-add.js';
 import { dropoutAddNormGradOperation } from './dropout-add-norm-grad.js';
+import { embeddingOperation } from './embedding.js';
+import { embeddingGradOperation } from './embedding-grad.js';
 import { expOperation } from './exp.js';
 import { expertsOperation } from './experts.js';
 import { expertsGradOperation } from './experts-grad.js';
@@ -107,6 +109,8 @@ const ALL = [
   geluDropoutWithSlopeOperation,
   selectStepOperation,
   selectStepGradOperation,
+  embeddingOperation,
+  embeddingGradOperation,
   concatOperation,
   sliceOperation,
   reshapeOperation,
