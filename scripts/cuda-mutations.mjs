@@ -214,7 +214,7 @@ const FAULTS = {
     from: 'i < n; i += stride) y[i] = f(i, a[i]);',
     to: 'i < n + 1; i += stride) y[i] = f(i, a[i]);',
     test: 'cases',
-    because: /oob_|uninit|expected/,
+    because: /oob_|illegal memory access/,
   },
   'a variance without its epsilon': {
     file: 'norm/norm.cu',
@@ -243,7 +243,7 @@ const FAULTS = {
     from: '  __syncthreads();\n  for (int i = threadIdx.y;',
     to: '  for (int i = threadIdx.y;',
     test: 'cases',
-    because: RACE,
+    because: /race_|to deeply equal/,
   },
 };
 
