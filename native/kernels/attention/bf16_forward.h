@@ -94,20 +94,7 @@ FB_INLINE void weigh(const AttentionRows& h, const ForwardScratch& s, float* sco
     }
   }
   sum_of_rows<R>(sum, total);
-  for (int r = 0; r < R; ++r) {
-    if (!fresh) {
-      if (top[r] > before[r] && before[r] != -kInfinity) {   // what was summed before shrinks to the new maximum
-        const VecF shrink = exp2_of_nonpositive(set1(before[r] - top[r]), factor);
-        float* const sums = s.sums + (row + r) * ld;
-        for (int64_t c = 0; c < ld; c += W) store(sums + c, load(sums + c) * shrink);
-        float one[W];
-        store(one, shrink);
-        s.total[row + r] *= one[0];
-      }
-      total[r] += s.total[row + r];
-    }
-    s.total[row + r] = total[r];
-  }
+  carry_sums<R>(fresh, before, top, factor, s.sums + row * ld, ld, s.total + row, total);
 }
 
 // Adds what the product left out: values that are not finite.

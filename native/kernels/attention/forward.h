@@ -119,20 +119,7 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
   if (h.drops()) drop_weights<R>(h, view, query, k0, s.scores, kScoresLd);
   if (h.bf16) round_lanes<R>(view, s.scores, kScoresLd);
   sum_of_rows<R>(sum, total);
-  for (int r = 0; r < R; ++r) {
-    if (!fresh) {
-      if (top[r] > before[r] && before[r] != -kInfinity) {   // what was summed before shrinks to the new maximum
-        const VecF shrink = exp2_of_nonpositive(set1(before[r] - top[r]), factor);
-        float* sums = s.sums + (row + r) * ld;
-        for (int64_t c = 0; c < ld; c += W) store(sums + c, load(sums + c) * shrink);
-        float one[W];
-        store(one, shrink);
-        s.total[row + r] *= one[0];
-      }
-      total[r] += s.total[row + r];
-    }
-    s.total[row + r] = total[r];
-  }
+  carry_sums<R>(fresh, before, top, factor, s.sums + row * ld, ld, s.total + row, total);
   if (only && finite) {
     float inverse[R];
     for (int r = 0; r < R; ++r) inverse[r] = total[r] == 0.0f ? 0.0f : 1.0f / total[r];

@@ -55,6 +55,25 @@ FB_INLINE void add_visible_products(const View<R>& view, bool finite, bool fresh
   }
 }
 
+// Σ p and Σ p·v of earlier blocks, in `totals` and `sums`, go over to the new maxima; total[r] += Σ p. `fresh`: there were none.
+template <int R>
+FB_INLINE void carry_sums(bool fresh, const float (&before)[R], const float (&top)[R], VecF factor, float* sums, int64_t ld,
+                          float* totals, float (&total)[R]) {
+  for (int r = 0; r < R; ++r) {
+    if (!fresh) {
+      if (top[r] > before[r] && before[r] != -kInfinity) {   // what was summed before shrinks to the new maximum
+        const VecF shrink = exp2_of_nonpositive(set1(before[r] - top[r]), factor);
+        for (int64_t c = 0; c < ld; c += W) store(sums + r * ld + c, load(sums + r * ld + c) * shrink);
+        float one[W];
+        store(one, shrink);
+        totals[r] *= one[0];
+      }
+      total[r] += totals[r];
+    }
+    totals[r] = total[r];
+  }
+}
+
 FB_INLINE float score_factor(const AttentionRows& rows) { return 1.0f / __builtin_sqrtf(static_cast<float>(rows.head_dim)); }
 
 // lse = factor·top + ln total; −∞ for a row whose scores are all −∞.
