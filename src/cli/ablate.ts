@@ -3,8 +3,9 @@ import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { FlashbookError } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
+import { tablesMarkdown } from '../monitor/report/markdown.js';
 import { renderSvg } from '../monitor/report/svg.js';
-import { ablationChart, ablationMarkdown, ablationTables } from '../pipeline/ablation/report.js';
+import { ablationChart, ablationTables } from '../pipeline/ablation/report.js';
 import { ABLATION_FILE, ablationStudy } from '../pipeline/ablation/study.js';
 import type { RunConfigInput } from '../pipeline/config.js';
 import { FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
@@ -57,11 +58,12 @@ async function ablate({ out, seeds, filter, threads, json = false, ...base }: Ab
       onProgress: progress.update,
     });
     progress.close();
+    const tables = ablationTables(results);
     const files = [join(out, ABLATION_FILE), join(out, 'ablation.md')];
-    await writeFileAtomic(files[1], ablationMarkdown(results));
+    await writeFileAtomic(files[1], tablesMarkdown(tables));
     files.push(join(out, 'ablation.svg'));
     await writeFileAtomic(files[2], await renderSvg(ablationChart(results).spec));
-    for (const table of ablationTables(results)) screen.table(table);
+    for (const table of tables) screen.table(table);
     screen.line();
     for (const file of files) screen.line(colors.cyan(file));
     screen.result(results);

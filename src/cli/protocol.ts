@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import colors from 'picocolors';
 import { writeFileAtomic } from '../core/files.js';
+import { tablesMarkdown } from '../monitor/report/markdown.js';
 import { renderSvg } from '../monitor/report/svg.js';
-import { protocolChart, protocolMarkdown, protocolTables } from '../pipeline/protocol/report.js';
+import { protocolChart, protocolTables } from '../pipeline/protocol/report.js';
 import { PROTOCOL_FILE, protocolStudy } from '../pipeline/protocol/study.js';
 import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
@@ -51,10 +52,11 @@ async function protocol({ out, json = false, ...options }: ProtocolFlags): Promi
       onProgress: progress.update,
     });
     progress.close();
+    const tables = protocolTables(results);
     const files = [PROTOCOL_FILE, 'protocol.md', 'protocol.svg'].map((name) => join(out, name));
-    await writeFileAtomic(files[1], protocolMarkdown(results));
+    await writeFileAtomic(files[1], tablesMarkdown(tables));
     await writeFileAtomic(files[2], await renderSvg(protocolChart(results).spec));
-    for (const table of protocolTables(results)) screen.table(table);
+    for (const table of tables) screen.table(table);
     screen.line();
     for (const file of files) screen.line(colors.cyan(file));
     screen.result(results);

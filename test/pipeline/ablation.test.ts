@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ablationChart, ablationMarkdown, ablationTables } from '../../src/pipeline/ablation/report.js';
+import { tablesMarkdown } from '../../src/monitor/report/markdown.js';
+import { ablationChart, ablationTables } from '../../src/pipeline/ablation/report.js';
 import type { AblationResults, AblationRun } from '../../src/pipeline/ablation/study.js';
 import { ABLATION_BASE, VARIANTS, variantConfig } from '../../src/pipeline/ablation/variants.js';
 import { runConfig } from '../../src/pipeline/config.js';
@@ -64,7 +65,9 @@ describe('report', () => {
     const cells = ablationTables(without)[0].rows.map((row) => row.at(-1));
     expect(cells).toEqual(['', '']);
     const single = { ...results, runs: results.runs.filter(({ seed }) => seed === 0) };
-    expect(ablationMarkdown(single)).toMatch(/\| mixup \| 10 \| 1 \| 2\.0 \| 56\.0 % \| 56\.0 % \|.*\| \+6\.0 \|/);
+    expect(tablesMarkdown(ablationTables(single))).toMatch(
+      /\| mixup \| 10 \| 1 \| 2\.0 \| 56\.0 % \| 56\.0 % \|.*\| \+6\.0 \|/,
+    );
   });
 
   test('draws a panel a horizon', () => {

@@ -50,15 +50,6 @@ export function ablationTables(results: AblationResults): Table[] {
   }));
 }
 
-/** The same tables as Markdown. */
-export function ablationMarkdown(results: AblationResults): string {
-  const parts = ablationTables(results).map(({ title, note, head, rows }) => {
-    const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-    return [`## ${title}`, '', note, '', line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n');
-  });
-  return parts.join('\n');
-}
-
 /** Points of accuracy at which the chart ends: a variant that has not learned must not squeeze all others together. */
 const LEFT_BORDER = 5;
 

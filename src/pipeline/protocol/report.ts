@@ -49,16 +49,6 @@ function membersTable({ members, ensemble, weights, tasks, best }: ProtocolResul
   };
 }
 
-/** The same tables as Markdown. */
-export function protocolMarkdown(results: ProtocolResults): string {
-  return protocolTables(results)
-    .map(({ title, note, head, rows }) => {
-      const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
-      return [`## ${title}`, '', note, '', line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n');
-    })
-    .join('\n');
-}
-
 /** Directional accuracy over coverage, a panel a task. */
 export function protocolChart(results: ProtocolResults): Chart {
   const part = partOf(results);
