@@ -35,7 +35,7 @@ std::vector<Access> accesses_of(const StepSpec& spec, const RowCut& cut, const s
     const auto* const begin = static_cast<const std::byte*>(operand.data);
     accesses.push_back({begin, begin + size, by_row && cut.rows > 0 ? size / cut.rows : 0, written});
   };
-  for (size_t i = 0; i < spec.inputs.size(); i++) add(spec.inputs[i], (cut.inputs >> i & 1) != 0, false);
+  for (size_t i = 0; i < spec.inputs.size(); i++) add(spec.inputs[i], i < 32 && (cut.inputs >> i & 1) != 0, false);
   for (int64_t output : spec.outputs) add(output, true, true);
   return accesses;
 }
