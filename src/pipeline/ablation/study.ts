@@ -122,7 +122,9 @@ async function runVariant(
 ): Promise<AblationRun> {
   const scaled = data.scaler.transform(data.table.values);
   const windows = (part: 'train' | 'validation' | 'test', steps: number) =>
-    scaledWindows(data, scaled, part, steps, part === 'train' ? 1 : ABLATION_STRIDE);
+    part === 'train'
+      ? scaledWindows(data, scaled, part, steps, 1, config.regression !== 'none')
+      : scaledWindows(data, scaled, part, steps, ABLATION_STRIDE);
   const parts = { train: windows('train', config.window), validation: windows('validation', config.window) };
   const options = { ...trainOptionsOf(config), ...parts, signal };
   const features = data.table.columns;
