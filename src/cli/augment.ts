@@ -2,21 +2,21 @@ import { Command } from 'commander';
 import colors from 'picocolors';
 import { FlashbookError } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
-import { nearest } from '../core/options.js';
+import { integer, nearest } from '../core/options.js';
 import { Random } from '../core/random.js';
-import { lineChart } from '../monitor/report/line-chart.js';
-import { renderSvg } from '../monitor/report/svg.js';
+import { panelChart } from '../monitor/report/panel-chart.js';
+import { renderPicture } from '../monitor/report/svg.js';
 import { AUGMENTATIONS, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { prepareData, readStage, scaledWindows } from '../pipeline/prepare.js';
 import { AUGMENTATION } from '../pipeline/train-stage.js';
-import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
+import { FORMAT_HELP, interruptSignal, svgFile, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
 interface AugmentFlags extends RunConfigInput {
   out: string;
   feature?: string;
-  index: number;
+  index?: number;
   json?: boolean;
 }
 
@@ -25,10 +25,10 @@ export function augmentCommand(): Command {
     .description('plot what augmentation makes of a training window')
     .option('--data <file>', 'market data; without it, a seeded synthetic session')
     .option('--format <name>', FORMAT_HELP, 'auto')
-    .requiredOption('--out <file>', 'where the plot goes, .svg')
+    .requiredOption('--out <file>', 'where the plot goes, .svg', svgFile)
     .option('--augment <list>', `which (${AUGMENTATIONS.join(',')})`, (text) => text.split(','))
     .option('--feature <name>', 'the column that is shown; by default the first that moves')
-    .option('--index <n>', 'which training window', wholeNumber, 1000)
+    .option('--index <n>', 'which training window (the one in the middle)', wholeNumber)
     .option('--seed <n>', 'seed of the synthetic session and of the changes', wholeNumber)
     .option('--events <n>', 'events of the synthetic session', wholeNumber)
     .option('--levels <n>', 'levels of the book', wholeNumber)
@@ -49,7 +49,8 @@ async function plot({ out, feature, index, json = false, ...flags }: AugmentFlag
     const windows = scaledWindows(data, data.scaler.transform(data.table.values), 'train', config.window);
     const { steps, columns } = windows;
     const original = new Float32Array(steps * columns);
-    windows.batch(Int32Array.of(Math.min(index, windows.length - 1)), original);
+    const shown = integer('index', index ?? Math.floor(windows.length / 2), 0, windows.length - 1);
+    windows.batch(Int32Array.of(shown), original);
     const column = columnOf(feature, data.table.names, original, steps);
     const changed = (name?: keyof typeof AUGMENTATION) => {
       const window = original.slice();
@@ -61,21 +62,21 @@ async function plot({ out, feature, index, json = false, ...flags }: AugmentFlag
           new Random(config.seed),
         );
       }
-      const points = Array.from({ length: steps }, (_, t): [number, number] => [t, window[t * columns + column]]);
-      return { name: name ?? 'as it is', points };
+      return Array.from({ length: steps }, (_, t) => window[t * columns + column]);
     };
     const names = config.augment.length > 0 ? config.augment : [...AUGMENTATIONS];
-    const { spec } = lineChart({
+    const chart = panelChart({
       id: 'augmentation',
       title: `Augmentation of ${data.table.names[column]}`,
-      caption: 'A training window, scaled, and what each augmentation makes of it.',
+      caption: `Training window ${shown}, scaled: grey as it is, blue what each augmentation makes of it.`,
       x: 'row of the window',
       y: 'standard deviations',
-      series: [changed(), ...names.map((name) => changed(name))],
+      reference: changed(),
+      panels: names.map((name) => ({ name, values: changed(name) })),
     });
-    await writeFileAtomic(out, await renderSvg(spec));
+    await writeFileAtomic(out, await renderPicture(chart));
     screen.line(`plot             ${colors.cyan(out)}`);
-    screen.result({ out, feature: data.table.names[column], augmentations: names });
+    screen.result({ out, index: shown, feature: data.table.names[column], augmentations: names });
   } finally {
     progress.close();
     interrupt.done();

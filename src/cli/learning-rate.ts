@@ -2,13 +2,13 @@ import { Command } from 'commander';
 import colors from 'picocolors';
 import { writeFileAtomic } from '../core/files.js';
 import { lineChart } from '../monitor/report/line-chart.js';
-import { renderSvg } from '../monitor/report/svg.js';
+import { renderPicture } from '../monitor/report/svg.js';
 import { type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { prepareData, readStage, scaledWindows } from '../pipeline/prepare.js';
 import { runModel } from '../pipeline/run-model.js';
 import { optimizerOf } from '../pipeline/train-stage.js';
 import { findLearningRate } from '../train/index.js';
-import { decimalNumber, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { decimalNumber, FORMAT_HELP, interruptSignal, svgFile, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -28,7 +28,7 @@ export function learningRateCommand(): Command {
     .option('--from <x>', 'first rate (1e-7)', decimalNumber)
     .option('--to <x>', 'last rate (1)', decimalNumber)
     .option('--steps <n>', 'steps of the sweep (100)', wholeNumber)
-    .option('--out <file>', 'where the plot goes, .svg')
+    .option('--out <file>', 'where the plot goes, .svg', svgFile)
     .option('--seed <n>', 'seed of the synthetic session, the weights and shuffling', wholeNumber)
     .option('--events <n>', 'events of the synthetic session', wholeNumber)
     .option('--levels <n>', 'levels of the book', wholeNumber)
@@ -71,7 +71,7 @@ async function find({ out, from, to, steps, json = false, ...flags }: LearningRa
       rows: shown,
     });
     if (out !== undefined) {
-      const { spec } = lineChart({
+      const chart = lineChart({
         id: 'learning-rate',
         title: 'Learning-rate sweep',
         caption: 'Running mean of the loss by learning rate; dashed: where it falls fastest.',
@@ -81,7 +81,7 @@ async function find({ out, from, to, steps, json = false, ...flags }: LearningRa
         mark: sweep.suggestion,
         series: [{ name: 'loss', points: sweep.rates.map((rate, i): [number, number] => [rate, sweep.smoothed[i]]) }],
       });
-      await writeFileAtomic(out, await renderSvg(spec));
+      await writeFileAtomic(out, await renderPicture(chart));
       screen.line(`\nplot             ${colors.cyan(out)}`);
     }
     screen.result({ ...sweep, out: out ?? null });

@@ -18,6 +18,12 @@ export function decimalNumber(text: string): number {
   return value;
 }
 
+/** Where a plot goes. */
+export function svgFile(path: string): string {
+  if (!/\.svg$/i.test(path)) throw new InvalidArgumentError('plots are SVG: expected a path that ends in .svg.');
+  return path;
+}
+
 /** '10,50,100' → [10, 50, 100]. */
 export function wholeNumbers(text: string): number[] {
   return text.split(',').map(wholeNumber);

@@ -11,7 +11,9 @@ test('flashbook augment plots a window and its changes', async () => {
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ augmentations: ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] });
   const svg = readFileSync(join(folder, 'augment.svg'), 'utf8');
-  for (const name of ['as it is', 'jitter', 'warpTime']) expect(svg).toContain(name);
+  for (const text of ['Augmentation of ', 'grey as it is', 'jitter', 'warpTime']) expect(svg).toContain(text);
   const wrong = await flashbook(['augment', ...SMALL, '--out', 'x.svg', '--feature', 'nonsense'], { cwd: folder });
   expect(wrong.stderr).toMatch(/expected the name of a feature/);
+  const beyond = await flashbook(['augment', ...SMALL, '--out', 'x.svg', '--index', '99999'], { cwd: folder });
+  expect(beyond.stderr).toMatch(/for index but received 99999/);
 }, 60_000);

@@ -22,6 +22,7 @@ describe('a command line that cannot be understood ends with 2 and says what is 
     [['run', '--batch', '0', '--out', 'x'], /batch/],
     [['run', '--resume', '--out', 'nothing-here'], /there is no run to resume in nothing-here/],
     [['features', '--events', '3000', '--out', 'table.xlsx'], /\.csv or \.parquet but received 'table.xlsx'/],
+    [['schedule', 'cosine', '--out', 'plot.png'], /'plot\.png' is invalid\. plots are SVG/],
     [['features'], /required option '--out <file>' not specified/],
     [['predict', 'any.fbk', '--last', '0'], /an integer of at least 1 for last but received 0/],
     [['predict', 'any.fbk', '--every', '-3'], /an integer of at least 1 for every but received -3/],

@@ -18,6 +18,7 @@ describe('flashbook schedule', () => {
     const svg = readFileSync(out, 'utf8');
     expect(svg).toMatch(/^<svg/);
     expect(svg).toContain('learning rate');
+    expect(svg).toContain('cosineRestarts, 100000 steps');
   });
 
   test('prints numbers as JSON', async () => {
@@ -40,6 +41,23 @@ describe('flashbook schedule', () => {
       ],
       out: null,
     });
+  });
+
+  test.each(Object.keys(SCHEDULES))('%s needs nothing but its name', async (name) => {
+    const { code, stdout, stderr } = await flashbook(['schedule', name, '--json']);
+    expect(code, stderr).toBe(0);
+    const rates = JSON.parse(stdout).rates.map(({ rate }: { rate: number }) => rate);
+    expect(new Set(rates).size > 1).toBe(name !== 'constant');
+  });
+
+  test('a schedule that looks at losses is shown for one that never falls', async () => {
+    const plateau = ['schedule', 'reduceOnPlateau', '--total-steps', '100', '--patience', '1', '--points', '100'];
+    const { stdout } = await flashbook([...plateau, '--evaluate-every', '10', '--json']);
+    const { rates } = JSON.parse(stdout) as { rates: { step: number; rate: number }[] };
+    // The first evaluation is the best, two more are borne not: after 30 steps, and every 20 from there.
+    const falls = rates.filter(({ rate }, i) => i > 0 && rate < rates[i - 1].rate).map(({ step }) => step);
+    expect(falls).toEqual([31, 51, 71, 91]);
+    expect((await flashbook(['schedule', 'constant', '--evaluate-every', '3'])).stderr).toMatch(/for evaluateEvery/);
   });
 
   test('names the nearest schedule and option', async () => {

@@ -11,7 +11,7 @@ export interface Chart {
 }
 
 export const PALETTE = ['#2563eb', '#d97706', '#059669', '#9333ea', '#dc2626', '#0891b2'];
-const INK = '#1f2937';
+export const INK = '#1f2937';
 const GRID = '#e5e7eb';
 
 const CONFIG: TopLevelSpec['config'] = {

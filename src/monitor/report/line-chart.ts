@@ -1,4 +1,4 @@
-import { type Chart, chart } from './charts.js';
+import { type Chart, chart, PALETTE } from './charts.js';
 
 export interface LineChartOptions {
   id: string;
@@ -23,7 +23,7 @@ export function lineChart({ id, title, caption, x, y, series, logX, logY, mark }
   const scale = (log?: boolean) => (log ? { type: 'log' } : { zero: false });
   const axis = log10Axis;
   const lines = {
-    mark: { type: 'line' },
+    mark: { type: 'line', ...(series.length > 1 ? {} : { color: PALETTE[0] }) },
     encoding: {
       x: { field: 'x', type: 'quantitative', title: x, scale: scale(logX), ...(logX ? axis : {}) },
       y: { field: 'y', type: 'quantitative', title: y, scale: scale(logY), ...(logY ? axis : {}) },
