@@ -1,8 +1,10 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import colors from 'picocolors';
 import { writeFileAtomic } from '../core/files.js';
+import { MODEL_NAMES } from '../models/index.js';
 import { lineChart } from '../monitor/report/line-chart.js';
 import { renderPicture } from '../monitor/report/svg.js';
+import { OPTIMIZERS } from '../optim/index.js';
 import { type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { prepareData, readStage, scaledWindows } from '../pipeline/prepare.js';
 import { runModel } from '../pipeline/run-model.js';
@@ -34,12 +36,17 @@ export function learningRateCommand(): Command {
     .option('--levels <n>', 'levels of the book', wholeNumber)
     .option('--horizons <list>', 'events ahead, one output each (10,50,100)', wholeNumbers)
     .option('--window <n>', 'rows that the model sees at once', wholeNumber)
-    .option('--layers <n>', 'encoder layers', wholeNumber)
-    .option('--width <n>', 'model width', wholeNumber)
+    .addOption(new Option('--features <set>', 'as of flashbook run').choices(['default', 'extended']))
+    .addOption(new Option('--model <name>', 'preset of the model: see flashbook models').choices(MODEL_NAMES))
+    .option('--layers <n>', 'layers or blocks of the model', wholeNumber)
+    .option('--width <n>', 'width, hidden columns or channels of the model', wholeNumber)
     .option('--heads <n>', 'attention heads', wholeNumber)
     .option('--feed-forward <n>', 'width of the feed-forward layers', wholeNumber)
     .option('--batch <n>', 'windows in a training step', wholeNumber)
-    .option('--optimizer <name>', 'update rule')
+    .option('--dropout <p>', 'dropout probability', decimalNumber)
+    .addOption(new Option('--optimizer <name>', 'update rule').choices(OPTIMIZERS))
+    .option('--momentum <x>', 'momentum of SGD', decimalNumber)
+    .option('--weight-decay <x>', 'weight decay', decimalNumber)
     .option('--json', 'print one JSON object')
     .action(find);
 }

@@ -1,3 +1,4 @@
+import { invalid } from '../core/errors.js';
 import { checkOptions, oneOf } from '../core/options.js';
 import { adam, adamW } from './adam.js';
 import { ema, swa } from './averaging.js';
@@ -42,11 +43,17 @@ const OPTIONS = [
 /**
  * Puts an optimiser together, from the inside: rule, centralisation, clipping by value, SAM, Lookahead, averages.
  * So the gradients that SAM climbs by are those of the loss, and an average is of Lookahead's weights.
+ *
+ * @throws FlashbookError OPTION for a wrong value or name, and for what the chosen rule does not take
  */
 export function optimizerFrom(settings: OptimizerSettings = {}): Optimizer {
   checkOptions('optimizer', settings, OPTIONS);
   const { momentum, nesterov, ...others } = settings;
   const name = oneOf('optimizer', settings.optimizer ?? 'adamw', OPTIMIZERS);
+  for (const [option, value] of Object.entries({ momentum, nesterov })) {
+    if (value && name !== 'sgd') throw invalid(option, "optimizer 'sgd' with it", value);
+  }
+  if (others.adaptiveSam && !others.sam) throw invalid('adaptiveSam', 'a radius sam with it', true);
   const { weightDecay, clipNorm, groups } = others;
   const common = {
     ...(weightDecay === undefined ? {} : { weightDecay }),

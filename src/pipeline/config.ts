@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
-import { checkOptions } from '../core/options.js';
+import { checkOptions, oneOf } from '../core/options.js';
 import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
 import { REGRESSIONS } from '../nn/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
@@ -164,16 +164,25 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
     const name = issue.path.join('.');
     // 'Too small: expected number to be >=2' → '>=2'; the names in it keep their letters.
     const expected = issue.message.replace(/^(Too \w+|Invalid \w+): expected (\w+ to be )?/, '');
-    throw invalid(name, expected, at(given, issue.path));
+    const received = at(given, issue.path);
+    if (issue.code === 'invalid_value') oneOf(name, received, issue.values.map(String)); // tells the nearest too
+    throw invalid(name, expected, received);
   }
   const config = parsed.data;
   runModel(config, MOST_FEATURES); // finds sizes that do not fit the model before any data is read
   if (new Set(config.horizons).size !== config.horizons.length)
     throw invalid('horizons', 'different numbers', config.horizons);
+  checkHeeded(config);
   if (config.minLearningRate > config.learningRate) {
     throw invalid('minLearningRate', `at most learningRate ${config.learningRate}`, config.minLearningRate);
   }
   return config;
+}
+
+/** What would be left out in silence is an error. */
+function checkHeeded({ optimizer, nesterov, sam, adaptiveSam }: RunConfig): void {
+  if (nesterov && optimizer !== 'sgd') throw invalid('nesterov', "optimizer 'sgd' with it", nesterov);
+  if (adaptiveSam && sam === 0) throw invalid('adaptiveSam', 'a radius sam with it', adaptiveSam);
 }
 
 function at(value: unknown, path: PropertyKey[]): unknown {

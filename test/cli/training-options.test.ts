@@ -73,6 +73,7 @@ describe('options of training on the command line', () => {
           '--learn-horizon-weights',
         ],
         ...['--augment', 'jitter,warpTime', '--curriculum', 'mastery'],
+        ...['--warmup-steps', '2', '--min-learning-rate', '1e-5', '--label-smoothing', '0.05'],
         ...['--attention', 'multiScale', '--experts', '2'],
       ],
       { cwd: folder },
@@ -82,7 +83,8 @@ describe('options of training on the command line', () => {
     const [start] = readFileSync(join(folder, 'all', 'training.jsonl'), 'utf8').split('\n');
     expect(JSON.parse(start).configuration).toMatchObject({
       optimizer: { optimizer: 'ema', inner: { optimizer: 'lookahead', inner: { optimizer: 'sam' } } },
-      schedule: { schedule: 'cosineRestarts', cycles: 2 },
+      schedule: { schedule: 'cosineRestarts', cycles: 2, warmupSteps: 2, minLearningRate: 1e-5 },
+      labelSmoothing: 0.05,
       ...{ accumulate: 2, mixup: 0.2, cutmix: 1, focalGamma: 2, classWeights: 'balanced', learnHorizonWeights: true },
       curriculum: { curriculum: 'byMastery' },
       augment: { 0: { augmentation: 'jitter' }, 1: { augmentation: 'warpTime' } },
@@ -95,7 +97,7 @@ describe('options of training on the command line', () => {
   test('flashbook learning-rate sweeps and plots', async () => {
     const small = SMALL_RUN.slice(0, SMALL_RUN.indexOf('--latency-samples'));
     const { code, stdout, stderr } = await flashbook(
-      ['learning-rate', ...small, '--steps', '20', '--out', 'sweep.svg', '--json'],
+      ['learning-rate', ...small, '--steps', '20', '--optimizer', 'sgd', '--out', 'sweep.svg', '--json'],
       { cwd: folder },
     );
     expect(stderr).not.toMatch(/error/);
@@ -104,13 +106,16 @@ describe('options of training on the command line', () => {
     expect(sweep.rates[0]).toBeCloseTo(1e-7, 12);
     expect(sweep.suggestion).toBeGreaterThan(0);
     expect(readFileSync(join(folder, 'sweep.svg'), 'utf8')).toMatch(/^<svg/);
+    const tcn = ['--model', 'tcnModel', '--layers', '2', '--width', '8', '--window', '20', '--events', '3000'];
+    const other = await flashbook(['learning-rate', ...tcn, '--steps', '12', '--json'], { cwd: folder });
+    expect(other.code, other.stderr).toBe(0);
   }, 60_000);
 
   test('a wrong name is refused with the right ones', async () => {
     expect((await flashbook(['run', '--optimizer', 'lam'])).stderr).toMatch(
       /Allowed choices are adamw, adam, lamb, sgd/,
     );
-    expect((await flashbook(['run', '--augment', 'jiter'])).stderr).toMatch(/augment/);
+    expect((await flashbook(['run', '--augment', 'jiter'])).stderr).toMatch(/augment\.0.*did you mean 'jitter'/);
   });
 });
 

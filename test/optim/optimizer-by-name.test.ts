@@ -30,3 +30,10 @@ test('what is misspelt is named', () => {
   expect(() => optimizerFrom({ optimizer: 'lam' as 'lamb' })).toThrowError(/did you mean 'lamb'/);
   expect(() => optimizerFrom({ lookahed: 5 } as never)).toThrowError(/did you mean 'lookahead'/);
 });
+
+test('what would have no effect is refused', () => {
+  expect(() => optimizerFrom({ nesterov: true })).toThrowError(/'sgd' with it for nesterov/);
+  expect(() => optimizerFrom({ optimizer: 'lamb', momentum: 0.8 })).toThrowError(/'sgd' with it for momentum/);
+  expect(() => optimizerFrom({ adaptiveSam: true })).toThrowError(/a radius sam with it for adaptiveSam/);
+  expect(optimizerFrom({ nesterov: false, adaptiveSam: false }).config).toEqual(adamW().config);
+});

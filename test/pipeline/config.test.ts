@@ -26,6 +26,9 @@ describe('runConfig', () => {
     [{ attention: 'wide' as never }, /full.*multiScale/],
     [{ experts: -1 }, /for experts but received -1/],
     [{ model: 'lstmBaseline', experts: 4 }, /experts/],
+    [{ nesterov: true }, /optimizer 'sgd' with it for nesterov/],
+    [{ adaptiveSam: true }, /a radius sam with it for adaptiveSam/],
+    [{ augment: ['jiter' as never] }, /'warpTime', .* for augment\.0 but received 'jiter'.*did you mean 'jitter'/],
     [{ minLearningRate: 0.1 }, /at most learningRate 0\.0002 for minLearningRate/],
   ])('%o is refused', (input, message) => {
     expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));
