@@ -1,13 +1,17 @@
 import { Command } from 'commander';
-import { buildModel, FORECAST_DEFAULTS, MODELS } from '../models/index.js';
+import { FlashbookError } from '../core/errors.js';
+import { buildModel, FORECAST_DEFAULTS, MODELS, type ModelName } from '../models/index.js';
 import { count } from '../monitor/report/format.js';
 import { wholeNumber } from './options.js';
 import { terminal } from './terminal.js';
 
-interface ModelsFlags {
+interface ModelSizes {
   features?: number;
   steps?: number;
   horizons?: number;
+}
+
+interface ModelsFlags extends ModelSizes {
   json?: boolean;
 }
 
@@ -21,21 +25,33 @@ export function modelsCommand(): Command {
     .action(({ json = false, ...sizes }: ModelsFlags) => {
       const screen = terminal({ json });
       const models = MODELS.map(({ name, title, description, source }) => {
-        const model = buildModel(name, { ...sizes });
-        return { name, title, description, source, options: model.options, parameters: model.parameterCount() };
+        const model = modelOf(name, sizes);
+        const counted = { options: model?.options ?? null, parameters: model?.parameterCount() ?? null };
+        return { name, title, description, source, ...counted };
       });
+      if (models.every(({ options }) => options === null)) buildModel(MODELS[0].name, sizes); // says what is wrong
       screen.table({
         title: 'Models',
         note: 'flashbook run --model NAME trains one; --width, --layers, --heads and --feed-forward change its sizes.',
         head: ['name', 'parameters', 'for', 'what it is', 'source'],
         rows: models.map(({ name, parameters, options, description, source }) => [
           name,
-          count(parameters),
-          `${options.steps} × ${options.features}`,
+          parameters === null ? '–' : count(parameters),
+          options === null ? 'larger windows' : `${options.steps} × ${options.features}`,
           description,
           source,
         ]),
       });
       screen.result({ models });
     });
+}
+
+/** The model of that name, or undefined where it takes no windows so small. */
+function modelOf(name: ModelName, sizes: ModelSizes): ReturnType<typeof buildModel> | undefined {
+  try {
+    return buildModel(name, { ...sizes });
+  } catch (error) {
+    if (error instanceof FlashbookError && error.code === 'OPTION') return undefined;
+    throw error;
+  }
 }

@@ -179,14 +179,14 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
   return config;
 }
 
+function at(value: unknown, path: PropertyKey[]): unknown {
+  return path.reduce((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
 /** What would be left out in silence is an error. */
 function checkHeeded({ optimizer, nesterov, sam, adaptiveSam }: RunConfig): void {
   if (nesterov && optimizer !== 'sgd') throw invalid('nesterov', "optimizer 'sgd' with it", nesterov);
   if (adaptiveSam && sam === 0) throw invalid('adaptiveSam', 'a radius sam with it', adaptiveSam);
-}
-
-function at(value: unknown, path: PropertyKey[]): unknown {
-  return path.reduce((v, key) => (v as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
 /** Refuses to go on with a run under another configuration, and names the first difference. */

@@ -23,6 +23,7 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
       horizons: horizons.length,
       classes: CLASSES.length,
       dropout,
+      ...(model === 'deepLob' && { levels: config.levels }), // of the book: what its first columns are
       ...(positions && { positions }),
       ...(attention && { attention }),
       ...(experts && { experts }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type RunConfigInput, runConfig, sameConfig } from '../../src/pipeline/config.js';
 import { type RunOptions, runPipeline } from '../../src/pipeline/run.js';
+import { runModel } from '../../src/pipeline/run-model.js';
 
 describe('runConfig', () => {
   it('fills in defaults, and sizes that suit the data', () => {
@@ -18,6 +19,9 @@ describe('runConfig', () => {
     [{ horizens: [10] } as never, /no option 'horizens'; did you mean 'horizons'/],
     [{ label: 'future' as never }, /one of .*mid.*past.* for label but received 'future'/],
     [{ window: 1 }, /for window but received 1/],
+    [{ nesterov: true }, /optimizer 'sgd' with it for nesterov/],
+    [{ adaptiveSam: true }, /a radius sam with it for adaptiveSam/],
+    [{ augment: ['jiter' as never] }, /'warpTime', .* for augment\.0 but received 'jiter'.*did you mean 'jitter'/],
     [{ horizons: [] }, /for horizons/],
     [{ horizons: [10, 0.5] }, /for horizons\.1 but received 0\.5/],
     [{ horizons: [10, 10] }, /different numbers for horizons/],
@@ -26,9 +30,6 @@ describe('runConfig', () => {
     [{ attention: 'wide' as never }, /full.*multiScale/],
     [{ experts: -1 }, /for experts but received -1/],
     [{ model: 'lstmBaseline', experts: 4 }, /experts/],
-    [{ nesterov: true }, /optimizer 'sgd' with it for nesterov/],
-    [{ adaptiveSam: true }, /a radius sam with it for adaptiveSam/],
-    [{ augment: ['jiter' as never] }, /'warpTime', .* for augment\.0 but received 'jiter'.*did you mean 'jitter'/],
     [{ minLearningRate: 0.1 }, /at most learningRate 0\.0002 for minLearningRate/],
   ])('%o is refused', (input, message) => {
     expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));
@@ -42,6 +43,13 @@ describe('runConfig', () => {
       /runs\/a was started with seed 1, now it is 2/,
     );
     expect(() => sameConfig(config, { ...config, data: 'day.zip' }, 'runs/a')).toThrow(/data unset, now it is "day/);
+  });
+});
+
+describe('runModel', () => {
+  it('tells DeepLOB how many levels the first columns are', () => {
+    expect(runModel(runConfig({ model: 'deepLob', levels: 5 }), 64).options).toMatchObject({ levels: 5, features: 64 });
+    expect(() => runModel(runConfig({ model: 'deepLob' }), 39)).toThrow(/at least 4 · levels = 40/);
   });
 });
 

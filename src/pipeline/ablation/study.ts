@@ -72,7 +72,8 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
   const named = ({ group, name }: Variant) =>
     filter === undefined || filter.test(name) || filter.test(`${group}: ${name}`);
   const variants = VARIANTS.filter(named);
-  if (variants.length === 0) throw invalid('filter', `one of ${VARIANTS.map(({ name }) => name).join(', ')}`, filter);
+  if (variants.length === 0)
+    throw invalid('filter', `one of ${VARIANTS.map(({ name }) => name).join(', ')}`, filter?.source);
   const base = { ...ABLATION_BASE, ...options.base };
   const config = runConfig(base);
   await makeFolder(folder);
