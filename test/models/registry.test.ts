@@ -68,12 +68,9 @@ describe('scaling', () => {
     }
   });
 
-  // The corners and the middle: a whole training step each, and the plan of a prediction.
+  // Every depth with every width, and each of them with every number of heads.
   const sample = SCALES.filter(
-    ({ layers, dModel, heads }) =>
-      (layers === 3 && dModel === 128) ||
-      (layers === 6 && dModel === 256 && heads === 8) ||
-      (layers === 3 && heads === 32),
+    ({ layers, dModel, heads }) => HEADS.indexOf(heads) === (LAYERS.indexOf(layers) + WIDTHS.indexOf(dModel)) % 4,
   );
   test.skipIf(!nativeAvailable()).each(sample.map((scale) => [JSON.stringify(scale), scale] as const))(
     'a step of %s can be trained',
@@ -105,23 +102,33 @@ describe('scaling', () => {
     expect(compilePlan(graph).steps.length).toBeGreaterThan(24 * 20);
   }, 60_000);
 
-  test('one of another shape is exported and predicted', async () => {
-    const model = new PricePredictor({ layers: 3, dModel: 128, heads: 16, steps: 10, feedForward: 64 });
-    const bytes = await buildArtefact({
-      model,
-      parameters: initialise(model, 4),
-      scaler: { mean: new Float32Array(6), inverseStd: new Float32Array(6).fill(1) },
-      featureSet: [],
-      featureNames: ['a', 'b', 'c', 'd', 'e', 'f'],
-      label: {},
-      horizons: [1, 2, 3],
-      classes: ['down', 'flat', 'up'],
-      card: { name: 'scaled', createdAt: '2026-01-02T03:04:05Z', dataSource: 'random', seed: 4, metrics: {} },
-      golden: normalValues(60, 2),
-      batches: [1],
-    });
-    const predictor = await loadPredictor(bytes);
-    expect(predictor.predictSync(normalValues(60, 3)).logits).toHaveLength(9);
-    predictor.dispose();
-  });
+  // Every depth, width and number of heads once.
+  test.each([
+    { layers: 24, dModel: 128, heads: 16 },
+    { layers: 12, dModel: 256, heads: 32 },
+    { layers: 6, dModel: 512, heads: 8 },
+    { layers: 3, dModel: 768, heads: 4 },
+  ])(
+    'one of $layers × $dModel with $heads heads is exported and predicted',
+    async (scale) => {
+      const model = new PricePredictor({ ...scale, steps: 10, feedForward: 64 });
+      const bytes = await buildArtefact({
+        model,
+        parameters: initialise(model, 4),
+        scaler: { mean: new Float32Array(6), inverseStd: new Float32Array(6).fill(1) },
+        featureSet: [],
+        featureNames: ['a', 'b', 'c', 'd', 'e', 'f'],
+        label: {},
+        horizons: [1, 2, 3],
+        classes: ['down', 'flat', 'up'],
+        card: { name: 'scaled', createdAt: '2026-01-02T03:04:05Z', dataSource: 'random', seed: 4, metrics: {} },
+        golden: normalValues(60, 2),
+        batches: [1],
+      });
+      const predictor = await loadPredictor(bytes);
+      expect(predictor.predictSync(normalValues(60, 3)).logits).toHaveLength(9);
+      predictor.dispose();
+    },
+    60_000,
+  );
 });
