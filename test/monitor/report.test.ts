@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runCharts } from '../../src/monitor/report/charts.js';
-import { bytes, duration, percent } from '../../src/monitor/report/format.js';
+import { bytes, duration, milliseconds, percent } from '../../src/monitor/report/format.js';
 import { renderReport } from '../../src/monitor/report/page.js';
 import { runTables } from '../../src/monitor/report/tables.js';
 import { exampleMetrics } from './example-metrics.js';
@@ -51,6 +51,8 @@ describe('numbers for people', () => {
     expect(percent(0.46321)).toBe('46.3 %');
     expect(percent(Number.NaN)).toBe('–');
     expect(bytes(4_194_304)).toBe('4.19 MB');
+    const times = [0.4321, 0.01, 0.00056, 999.4, 1234, Number.NaN];
+    expect(times.map(milliseconds)).toEqual(['0.432 ms', '0.0100 ms', '0.560 µs', '999 ms', '1.23 s', '–']);
     expect(duration(754)).toBe('12 min 34 s');
     expect(duration(3.21)).toBe('3.2 s');
     expect(duration(59.7)).toBe('1 min 0 s');

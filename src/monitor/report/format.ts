@@ -18,9 +18,11 @@ export function bytes(value: number): string {
   return `${(value / 1e9).toFixed(2)} GB`;
 }
 
-/** 0.4321 → '0.432 ms'. */
+/** Three digits of a time in milliseconds: 0.4321 → '0.432 ms'; 0.00056 → '0.560 µs'; 1234 → '1.23 s'. */
 export function milliseconds(value: number): string {
-  return Number.isFinite(value) ? `${value.toPrecision(3)} ms` : '–';
+  if (!Number.isFinite(value)) return '–';
+  if (value !== 0 && value < 0.01) return `${(1000 * value).toPrecision(3)} µs`;
+  return value < 999.5 ? `${value.toPrecision(3)} ms` : `${(value / 1000).toPrecision(3)} s`;
 }
 
 /** 754 → '12 min 34 s'; 3.21 → '3.2 s'. */
