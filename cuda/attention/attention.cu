@@ -56,8 +56,8 @@ cudaError_t split_qkv(const Problem& p, void* workspace, Split& split, cudaStrea
     constexpr int kDim = decltype(dim)::value;
     const dim3 grid(static_cast<unsigned>(ceil_div(p.steps, kSplitRows<kDim>)), static_cast<unsigned>(3 * p.heads),
                     static_cast<unsigned>(std::min<int64_t>(p.batch, 65535)));
-    split_heads<decltype(type), kDim><<<grid, 256, 0, stream>>>(p.qkv, p.batch, p.heads, p.steps, p.queries, p.head_dim, split.q,
-                                                                split.kv);
+    split_heads<decltype(type), kDim><<<grid, 256, 0, stream>>>(p.qkv, p.q, p.batch, p.heads, p.steps, p.queries, p.head_dim,
+                                                                split.q, split.kv);
     return cudaGetLastError();
   });
 }
@@ -68,7 +68,7 @@ const char* v_of(const Problem& p, const Split& split) {
 
 bool supported(const Problem& p) {
   return p.head_dim >= 1 && p.head_dim <= kMaxHeadDim && (p.queries == 1 || p.queries == p.steps) &&
-         p.precision != Precision::tf32 && p.heads <= 65535 / 3 && (!p.patterns.per_head || p.heads <= kMaxPatternHeads);
+         (p.q == nullptr || p.queries == 1) && p.precision != Precision::tf32 && p.heads <= 65535 / 3 && (!p.patterns.per_head || p.heads <= kMaxPatternHeads);
 }
 
 }  // namespace

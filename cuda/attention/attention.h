@@ -38,7 +38,8 @@ struct Problem {
   int heads = 0, steps = 0, queries = 0, head_dim = 0;   // queries: steps, or 1 for the last row alone
   Patterns patterns;
   Precision precision = Precision::f32;                  // f32, bf16 or f16
-  const float* qkv = nullptr;
+  const float* qkv = nullptr;                            // with `q`: kv (B, T, 2·D)
+  const float* q = nullptr;                              // the last query (B, D) where it lies apart; forward only
   float* o = nullptr;                                    // written forward, read backward
   float* lse = nullptr;                                  // likewise; may be absent forward
   const float* d_o = nullptr;                            // backward only

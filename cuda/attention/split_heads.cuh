@@ -42,17 +42,21 @@ __device__ __forceinline__ float4 four_of(const float* row, int i, int head_dim,
 template <int kDim>
 constexpr int kSplitRows = 256 / (kDim / 4) * 4;
 
-// qkv (batch, steps, 3·heads·head_dim) → 3 × [batch][head][row][kDim]; of q only the last `queries` rows. blockIdx: rows, part and head, batch.
+// qkv (batch, steps, 3·heads·head_dim) → 3 × [batch][head][row][kDim]; of q only the last `queries` rows. With q_apart, the one query
+// (batch, heads·head_dim), the others are (batch, steps, 2·heads·head_dim). blockIdx: rows, part and head, batch.
 template <class T, int kDim>
-__global__ void __launch_bounds__(256) split_heads(const float* qkv, int64_t batch, int heads, int steps, int queries, int head_dim,
-                                                   char* q, char* kv) {
+__global__ void __launch_bounds__(256) split_heads(const float* qkv, const float* q_apart, int64_t batch, int heads, int steps,
+                                                   int queries, int head_dim, char* q, char* kv) {
   constexpr int kFours = kDim / 4, kStep = 256 / kFours;
   const int part = blockIdx.y / heads, head = blockIdx.y % heads, i = threadIdx.x % kFours * 4;
   const int rows = part == 0 ? queries : steps, row0 = blockIdx.x * kSplitRows<kDim> + threadIdx.x / kFours;
-  const int64_t pitch = int64_t{3} * heads * head_dim;
+  const int64_t width = int64_t{heads} * head_dim;
+  const bool apart = q_apart != nullptr;
+  const int64_t pitch = apart ? (part == 0 ? width : 2 * width) : 3 * width;
   const bool aligned = head_dim % 4 == 0;
   for (int64_t b = blockIdx.z; b < batch; b += gridDim.z) {
-    const float* from = qkv + (b * steps + steps - rows + row0) * pitch + (part * heads + head) * head_dim;
+    const float* from = apart && part == 0 ? q_apart + (b + row0) * pitch + head * head_dim
+                                           : qkv + (b * steps + steps - rows + row0) * pitch + ((part - apart) * heads + head) * head_dim;
     const int64_t line = (part == 2 ? batch * heads : 0) + b * heads + head;
     char* to = (part == 0 ? q : kv) + ((line * rows + row0) * kDim + i) * T::kBytes;
 #pragma unroll

@@ -1,6 +1,8 @@
-// Steps attention and attention_grad {heads, causal, queries: all | last, precision, windows, strides, alibi: one number a head}, operands as on the processor:
+// Steps attention, attention_grad and attention_last {heads, causal, queries: all | last, precision, windows, strides, alibi: one number a head},
+// operands as on the processor:
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
+//   attention_last   q (B,D), kv (B,T,2·D) → o (B,D); without causal and queries
 #include "cuda/attention/attention.h"
 
 #include <algorithm>
@@ -39,9 +41,9 @@ void refuse_dropout(const BindContext& context, size_t inputs) {
   throw BindError("dropout of attention weights is not offered on CUDA: train with device 'cpu' or attentionDropout 0");
 }
 
-// All but the memory that is written.
-Problem problem_of(const BindContext& context, const Operand& qkv) {
-  const AttentionLayout layout = attention_layout(context, qkv);
+// All but the memory that is written. `packed` is qkv, or with `last` kv.
+Problem problem_of(const BindContext& context, const Operand& packed, bool last = false) {
+  const AttentionLayout layout = attention_layout(context, packed, last);
   if (layout.head_dim > cuda::attention::kMaxHeadDim || layout.steps > cuda::attention::kMaxSteps) {
     throw BindError("expected headDim 1 to " + std::to_string(cuda::attention::kMaxHeadDim) + " and T 1 to " +
                     std::to_string(cuda::attention::kMaxSteps) + " on CUDA but received headDim " + std::to_string(layout.head_dim) +
@@ -55,7 +57,7 @@ Problem problem_of(const BindContext& context, const Operand& qkv) {
   problem.head_dim = static_cast<int>(layout.head_dim);
   problem.patterns = patterns_of(layout);
   problem.precision = layout.bf16 ? cuda::Precision::bf16 : cuda::Precision::f32;
-  problem.qkv = qkv.as<float>();
+  problem.qkv = packed.as<float>();
   return problem;
 }
 
@@ -87,6 +89,21 @@ std::unique_ptr<Step> bind_attention(BindContext& context) {
   }
   context.workspace(cuda::attention::forward_workspace_bytes(problem));
   const int64_t elements = problem.batch * (3 * problem.steps * width + problem.queries * (width + problem.heads));
+  return cuda::step({.flops = pairs_of(problem) * (4 * problem.head_dim + 5), .bytes = 4.0 * static_cast<double>(elements)},
+                    [=](RunContext& run) { return cuda::attention::forward(problem, run.workspace, cuda::stream()); });
+}
+
+std::unique_ptr<Step> bind_attention_last(BindContext& context) {
+  expect_counts(context, 2, 2, 1);
+  Problem problem = problem_of(context, context.input(1), true);
+  const int64_t width = int64_t{problem.heads} * problem.head_dim;
+  const Operand& q = expect(context.input(0), DType::f32, {problem.batch, width}, "q");
+  const Operand& o = expect(context.output(0), DType::f32, {problem.batch, width}, "o");
+  expect_apart(o, q, "q");
+  problem.q = q.as<float>();
+  problem.o = o.as<float>();
+  context.workspace(cuda::attention::forward_workspace_bytes(problem));
+  const int64_t elements = problem.batch * 2 * (problem.steps + 1) * width;
   return cuda::step({.flops = pairs_of(problem) * (4 * problem.head_dim + 5), .bytes = 4.0 * static_cast<double>(elements)},
                     [=](RunContext& run) { return cuda::attention::forward(problem, run.workspace, cuda::stream()); });
 }

@@ -9,3 +9,4 @@ export {
   quantiseLinear,
   quantiseRows,
 } from './quantise.js';
+export { splitQueries } from './split-queries.js';

@@ -1,5 +1,6 @@
 import { foldState } from '../compress/fold.js';
 import { type QuantiseOptions, quantiseLinear } from '../compress/quantise.js';
+import { splitQueries } from '../compress/split-queries.js';
 import { FlashbookError, invalid } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
 import { checkOptions, finite, integer, oneOf } from '../core/options.js';
@@ -129,7 +130,8 @@ export async function writeArtefact(path: string, options: ArtefactOptions): Pro
 /**
  * The graph that an artefact holds, for one batch size.
  *
- * @param passes what is done to the traced graph: by default only the rows that are read are computed.
+ * @param passes what is done to the traced graph: by default only the rows that are read are computed. Where they left an attention one
+ *   query, that alone is projected.
  */
 export function inferenceGraph(
   options: ArtefactOptions,
@@ -157,7 +159,8 @@ export function inferenceGraph(
   // Without what no prediction depends on, such as heads that tell of returns.
   const state = new Map([...constants(graph), ...given].filter(([name]) => graph.states.has(name)));
   const folded = foldState(graph, state);
-  return precision === 'int8' ? quantiseLinear(folded.graph, folded.state, options.quantise) : folded;
+  const stored = precision === 'int8' ? quantiseLinear(folded.graph, folded.state, options.quantise) : folded;
+  return splitQueries(stored.graph, stored.state);
 }
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {

@@ -34,6 +34,7 @@ export { elements } from './operation.js';
 export { add } from './ops/add.js';
 export { ascendList } from './ops/ascend-list.js';
 export { attention } from './ops/attention.js';
+export { attentionLast } from './ops/attention-last.js';
 export { type AttentionPattern, alibiSlopes } from './ops/attention-pattern.js';
 export { batchNorm } from './ops/batch-norm.js';
 export { batchNormFrozen } from './ops/batch-norm-frozen.js';

@@ -1,5 +1,5 @@
 /** Rows of the operations that multiply matrices. */
-import { attention, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
+import { attention, attentionLast, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
 import type { Attributes } from '../../src/graph/operation.js';
 import { matmulOperation } from '../../src/graph/ops/matmul.js';
 import { type OperationCase, RNG, raw, size } from './case.js';
@@ -227,6 +227,7 @@ function attentions(): OperationCase[] {
         });
       }
     }
+    rows.push(lastOnly(batch, steps, heads, headDim));
   }
   const patterns = [
     { windows: [1, 3] },
@@ -249,6 +250,7 @@ function attentions(): OperationCase[] {
       }
     }
   }
+  for (const pattern of patterns) rows.push(lastOnly(2, 7, 2, 3, pattern));
   for (const pattern of [{}, patterns[3]]) {
     for (const queries of ['all', 'last'] as const) {
       const attrs = { heads: 2, causal: queries === 'all', queries, ...pattern };
@@ -293,6 +295,19 @@ function attentions(): OperationCase[] {
     ]),
   );
   return rows;
+}
+
+function lastOnly(batch: number, steps: number, heads: number, headDim: number, pattern = {}): OperationCase {
+  const width = heads * headDim;
+  const text = Object.keys(pattern).length > 0 ? ` ${JSON.stringify(pattern)}` : '';
+  return {
+    operation: 'attention_last',
+    name: `B ${batch}, T ${steps}, ${heads} × ${headDim}${text}`,
+    inputs: [{ shape: [batch, width] }, { shape: [batch, steps, 2 * width] }],
+    apply: ([q, kv]) => [attentionLast(q, kv, { heads, ...pattern })],
+    differentiable: false,
+    ulps: 32,
+  };
 }
 
 export const MATRIX_CASES: readonly OperationCase[] = [

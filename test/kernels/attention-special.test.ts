@@ -300,3 +300,57 @@ describe('attention refuses', () => {
     ).toThrow(message);
   });
 });
+
+describe('attention_last', () => {
+  const call = (q: StepOperand, kv: StepOperand, variant: Partial<Variant>, attrs: AttentionPattern = {}) =>
+    runStep(
+      {
+        kernel: 'attention_last',
+        inputs: [q, kv],
+        outputs: [{ shape: [kv.shape[0], kv.shape.at(-1)! / 2] }],
+        attrs: { heads: 2, precision: variant.precision ?? 'f32', ...attrs },
+      },
+      { isa: variant.isa },
+    )[0] as Float32Array;
+
+  it.each(SETS_AND_PRECISIONS)('has the bits of attention with queries last on $isa in $precision', (variant) => {
+    const patterns: Required<AttentionPattern>[] = [
+      { windows: [0, 0], strides: [1, 1], alibi: [0, 0] },
+      { windows: [7, 0], strides: [3, 1], alibi: [0.25, 0.5] },
+    ];
+    for (const attrs of patterns) {
+      for (const steps of [1, 5, 37, 100]) {
+        const [batch, width] = [3, 26];
+        const qkv = drawn([batch, steps, 3 * width], steps);
+        const rows = (from: number, to: number) =>
+          Array.from({ length: batch * steps }, (_, row) =>
+            qkv.data.subarray(row * 3 * width + from, row * 3 * width + to),
+          );
+        const last = rows(0, width).filter((_, row) => (row + 1) % steps === 0);
+        const joined = (parts: readonly ArrayLike<number>[]) =>
+          Float32Array.from(parts.flatMap((part) => Array.from(part)));
+        const [o] = runStep(
+          {
+            kernel: 'attention',
+            inputs: [qkv],
+            outputs: [{ shape: [batch, 1, width] }],
+            attrs: { heads: 2, causal: true, queries: 'last', precision: variant.precision, ...attrs },
+          },
+          { isa: variant.isa },
+        );
+        const kv = f32([batch, steps, 2 * width], joined(rows(width, 3 * width)));
+        expect(sameBits(call(f32([batch, width], joined(last)), kv, variant, attrs), o), `${steps} steps`).toBe(true);
+      }
+    }
+  });
+
+  it.each([
+    [[1, 6], [1, 4, 18], /expected \(B, T, 2 · heads · headDim\) with heads = 2.*for kv but received \(1, 4, 18\)/],
+    [[2, 6], [1, 4, 12], /expected f32 \(1, 6\) for q but received f32 \(2, 6\)/],
+    [[1, 1, 6], [1, 4, 12], /expected f32 \(1, 6\) for q but received f32 \(1, 1, 6\)/],
+    [[1, 6], [4, 12], /expected f32 \(any, any, any\) for kv but received f32 \(4, 12\)/],
+  ] as const)('refuses q %j with kv %j', (q, kv, message) => {
+    const zeros = (shape: readonly number[]) => f32([...shape], new Float32Array(shape.reduce((a, b) => a * b)));
+    expect(() => call(zeros(q), zeros(kv), {})).toThrow(message);
+  });
+});

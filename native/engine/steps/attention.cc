@@ -1,7 +1,8 @@
-// Steps attention and attention_grad {heads, causal, queries: all | last, windows, strides, alibi: one number a head}:
+// Steps attention, attention_grad {heads, causal, queries: all | last, windows, strides, alibi: one number a head} and attention_last:
 // kernels/attention/attention.h has the formulas.
 //   attention        qkv (B,T,3·D) → o (B,T,D), lse (B,heads,T); (B,1,D), (B,heads,1) for queries 'last'. lse may be left out.
 //   attention_grad   do, qkv, o, lse → dqkv (B,T,3·D)
+//   attention_last   q (B,D), kv (B,T,2·D) → o (B,D): the last query, projected apart; without queries, causal and dropout
 // With {dropout, stream} both take rng u32 (4) as their last operand. In head h of sequence b, the weight of the key of step s for the
 // query of step t is element ((b·heads + h)·T + t)·P + ⌊s/stride⌋ of the random numbers, P = T rounded up to 16.
 #include "kernels/attention/attention.h"
@@ -27,6 +28,9 @@ constexpr double kWorthWaking = 400e3;
 
 struct Layout : AttentionLayout {
   std::optional<Drawn> dropout;   // of the weights
+  // The first query and the first key and value, the floats from row to row, and for q from sequence to sequence.
+  const float *q, *k, *v;
+  int64_t ld, q_sequence;
 
   int64_t padded_steps() const { return (steps + 15) / 16 * 16; }
   // Operations for each pair of a query and a key in a number of products.
@@ -53,7 +57,7 @@ std::vector<Part> parts_of(const Layout& layout) {
       rows.steps = (layout.steps - residue + pattern.stride - 1) / pattern.stride;
       rows.queries = all ? rows.steps : 1;
       rows.head_dim = layout.head_dim;
-      rows.ld = 3 * layout.width() * pattern.stride;
+      rows.ld = layout.ld * pattern.stride;
       rows.causal = layout.causal;
       rows.window = pattern.window == 0 ? 0 : (pattern.window - 1) / pattern.stride + 1;
       rows.slope = pattern.slope * static_cast<float>(pattern.stride);
@@ -79,11 +83,12 @@ double pairs_of(const Layout& layout) {
 }
 
 // The rows of sequence b, in this run.
-AttentionRows rows_at(const Layout& layout, const Part& part, const float* qkv, int64_t b) {
+AttentionRows rows_at(const Layout& layout, const Part& part, int64_t b) {
   AttentionRows rows = part.rows;
-  rows.q = qkv + (b * layout.steps + part.residue) * 3 * layout.width() + part.head * layout.head_dim;
-  rows.k = rows.q + layout.width();
-  rows.v = rows.k + layout.width();
+  const int64_t column = part.head * layout.head_dim, key = (b * layout.steps + part.residue) * layout.ld + column;
+  rows.q = layout.q + b * layout.q_sequence + (layout.queries == layout.steps ? part.residue * layout.ld : 0) + column;
+  rows.k = layout.k + key;
+  rows.v = layout.v + key;
   if (layout.dropout) {
     rows.dropout = layout.dropout->draw();
     rows.first_element = static_cast<uint64_t>((b * layout.heads + part.head) * layout.steps + part.residue) *
@@ -94,8 +99,8 @@ AttentionRows rows_at(const Layout& layout, const Part& part, const float* qkv, 
 
 class Attention final : public Step {
  public:
-  Attention(BindContext& context, Layout layout, const Operand& qkv, const Operand& o, float* lse)
-      : kernels_(attention_table(context.isa())), layout_(std::move(layout)), qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse),
+  Attention(BindContext& context, Layout layout, const Operand& o, float* lse)
+      : kernels_(attention_table(context.isa())), layout_(std::move(layout)), o_(o.as<float>()), lse_(lse),
         slots_(context.pool().threads()), flops_(pairs_of(layout_) * (layout_.pair_flops(2) + 5)) {
     const std::vector<Part> parts = parts_of(layout_);
     int64_t block = kQueryBlock;
@@ -149,14 +154,13 @@ class Attention final : public Step {
     const int64_t stride = part.stride(layout_), width = layout_.width();
     // A lone query is row 0 of o, whatever its step.
     const int64_t row = layout_.queries == layout_.steps ? part.residue : 0;
-    kernels_.forward(rows_at(layout_, part, qkv_, b), first, last,
+    kernels_.forward(rows_at(layout_, part, b), first, last,
                      o_ + (b * layout_.queries + row) * width + part.head * layout_.head_dim, width * stride,
                      lse_ ? lse_ + (b * layout_.heads + part.head) * layout_.queries + row : nullptr, stride, scratch);
   }
 
   const AttentionKernels& kernels_;
   const Layout layout_;
-  const float* qkv_;
   float *o_, *lse_;
   int slots_;
   const double flops_;
@@ -166,10 +170,9 @@ class Attention final : public Step {
 
 class AttentionGrad final : public Step {
  public:
-  AttentionGrad(BindContext& context, Layout layout, const Operand& d_o, const Operand& qkv, const Operand& o, const Operand& lse,
-                const Operand& dqkv)
+  AttentionGrad(BindContext& context, Layout layout, const Operand& d_o, const Operand& o, const Operand& lse, const Operand& dqkv)
       : kernels_(attention_table(context.isa())), layout_(std::move(layout)), parts_(parts_of(layout_)), d_o_(d_o.as<float>()),
-        qkv_(qkv.as<float>()), o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()),
+        o_(o.as<float>()), lse_(lse.as<float>()), dqkv_(dqkv.as<float>()), slots_(context.pool().threads()),
         flops_(pairs_of(layout_) * (layout_.pair_flops(5) + 8)) {
     for (const Part& part : parts_) scratch_ = std::max(scratch_, (kernels_.backward_scratch(part.rows) + 15) / 16 * 16);
     slots_ = flops_ < 2 * kWorthWaking
@@ -189,7 +192,7 @@ class AttentionGrad final : public Step {
       if (!all && stride > 1) clear_other_residues(sequence, part.residue, stride);
       float* dq = sequence + part.residue * 3 * width;
       const int64_t at = (b * layout_.queries + row) * width + column;
-      kernels_.backward(rows_at(layout_, part, qkv_, b), d_o_ + at, o_ + at, width * stride,
+      kernels_.backward(rows_at(layout_, part, b), d_o_ + at, o_ + at, width * stride,
                         lse_ + (b * layout_.heads + part.head) * layout_.queries + row, stride, dq, dq + width, dq + 2 * width,
                         scratch + slot * scratch_);
     });
@@ -216,7 +219,7 @@ class AttentionGrad final : public Step {
   const AttentionKernels& kernels_;
   const Layout layout_;
   const std::vector<Part> parts_;   // of one sequence
-  const float *d_o_, *qkv_, *o_, *lse_;
+  const float *d_o_, *o_, *lse_;
   float* dqkv_;
   int slots_;
   const double flops_;
@@ -225,7 +228,12 @@ class AttentionGrad final : public Step {
 
 // With dropout of the weights where operand `rng` is there.
 Layout layout_of(const BindContext& context, const Operand& qkv, size_t rng) {
-  Layout layout{attention_layout(context, qkv), std::nullopt};
+  Layout layout{attention_layout(context, qkv), std::nullopt, qkv.as<float>(), nullptr, nullptr, qkv.columns(), 0};
+  const int64_t width = layout.width();
+  layout.k = layout.q + width;
+  layout.v = layout.k + width;
+  layout.q += (layout.steps - layout.queries) * layout.ld;
+  layout.q_sequence = layout.steps * layout.ld;
   if (context.has_input(rng)) {
     layout.dropout.emplace(context, expect(context.input(rng), DType::u32, {4}, "rng"), "dropout", 0.9999, "a probability from 0 to 0.9999");
   } else if (context.number("dropout", 0) != 0) {
@@ -243,7 +251,20 @@ std::unique_ptr<Step> bind_attention(BindContext& context) {
   const Operand& o = expect(context.output(0), DType::f32, {layout.batch, layout.queries, layout.width()}, "o");
   float* lse = context.output_count() == 1
       ? nullptr : expect(context.output(1), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse").as<float>();
-  return std::make_unique<Attention>(context, std::move(layout), qkv, o, lse);
+  return std::make_unique<Attention>(context, std::move(layout), o, lse);
+}
+
+std::unique_ptr<Step> bind_attention_last(BindContext& context) {
+  expect_counts(context, 2, 2, 1);
+  const Operand& kv = context.input(1);
+  Layout layout{attention_layout(context, kv, true), std::nullopt, nullptr, kv.as<float>(), nullptr, kv.columns(), 0};
+  const int64_t width = layout.width();
+  layout.v = layout.k + width;
+  layout.q = expect(context.input(0), DType::f32, {layout.batch, width}, "q").as<float>();
+  layout.q_sequence = width;
+  const Operand& o = expect(context.output(0), DType::f32, {layout.batch, width}, "o");
+  expect_apart(o, context.input(0), "q");
+  return std::make_unique<Attention>(context, std::move(layout), o, nullptr);
 }
 
 std::unique_ptr<Step> bind_attention_grad(BindContext& context) {
@@ -254,7 +275,7 @@ std::unique_ptr<Step> bind_attention_grad(BindContext& context) {
   const Operand& o = expect_same_shape(context.input(2), d_o, "o");
   const Operand& lse = expect(context.input(3), DType::f32, {layout.batch, layout.heads, layout.queries}, "lse");
   const Operand& dqkv = expect_same_shape(context.output(0), qkv, "dqkv");
-  return std::make_unique<AttentionGrad>(context, std::move(layout), d_o, qkv, o, lse, dqkv);
+  return std::make_unique<AttentionGrad>(context, std::move(layout), d_o, o, lse, dqkv);
 }
 
 }  // namespace flashbook

@@ -1,4 +1,4 @@
-// Operands and attributes of attention and attention_grad, for the processor and for CUDA.
+// Operands and attributes of attention, attention_grad and attention_last, for the processor and for CUDA.
 #pragma once
 
 #include "engine/step.h"
@@ -11,7 +11,7 @@ struct HeadPattern {
   float slope = 0;
 };
 
-// Attention over packed qkv: (B, steps, 3·width).
+// Attention over packed qkv: (B, steps, 3·width); attention_last over kv: (B, steps, 2·width).
 struct AttentionLayout {
   int64_t batch, steps, heads, head_dim, queries;
   bool causal, bf16;
@@ -39,15 +39,19 @@ inline std::vector<double> head_numbers(const BindContext& context, const char* 
   return list;
 }
 
-inline AttentionLayout attention_layout(const BindContext& context, const Operand& qkv) {
-  expect(qkv, DType::f32, {kAnySize, kAnySize, kAnySize}, "qkv");
+// `packed` is qkv, or with `last` kv.
+inline AttentionLayout attention_layout(const BindContext& context, const Operand& packed, bool last = false) {
+  const int64_t parts = last ? 2 : 3;
+  const std::string name = last ? "kv" : "qkv";
+  expect(packed, DType::f32, {kAnySize, kAnySize, kAnySize}, name.c_str());
   const int64_t heads = integer_attribute(context, "heads", 1, INT32_MAX);
-  const int64_t steps = qkv.shape[1], columns = qkv.shape[2];
-  if (steps < 1 || steps > INT32_MAX || columns < 1 || columns % (3 * heads) != 0 || columns / (3 * heads) > kMostHeadDim) {
-    throw BindError("expected (B, T, 3 · heads · headDim) with heads = " + std::to_string(heads) + ", headDim 1 to " +
-                    std::to_string(kMostHeadDim) + " and T at least 1 for qkv but received " + shape_text(qkv.shape));
+  const int64_t steps = packed.shape[1], columns = packed.shape[2];
+  if (steps < 1 || steps > INT32_MAX || columns < 1 || columns % (parts * heads) != 0 || columns / (parts * heads) > kMostHeadDim) {
+    throw BindError("expected (B, T, " + std::to_string(parts) + " · heads · headDim) with heads = " + std::to_string(heads) +
+                    ", headDim 1 to " + std::to_string(kMostHeadDim) + " and T at least 1 for " + name + " but received " +
+                    shape_text(packed.shape));
   }
-  const std::string queries = context.text("queries", "all");
+  const std::string queries = last ? "last" : context.text("queries", "all");
   if (queries != "all" && queries != "last") {
     throw BindError("expected 'all' or 'last' for attribute queries but received '" + queries + "'");
   }
@@ -55,7 +59,7 @@ inline AttentionLayout attention_layout(const BindContext& context, const Operan
   if (precision != "f32" && precision != "bf16") {
     throw BindError("expected 'f32' or 'bf16' for attribute precision but received '" + precision + "'");
   }
-  AttentionLayout layout = {.batch = qkv.shape[0], .steps = steps, .heads = heads, .head_dim = columns / (3 * heads),
+  AttentionLayout layout = {.batch = packed.shape[0], .steps = steps, .heads = heads, .head_dim = columns / (parts * heads),
                    .queries = queries == "last" ? 1 : steps, .causal = context.flag("causal", false), .bf16 = precision == "bf16",
                    .patterns = std::vector<HeadPattern>(static_cast<size_t>(heads))};
   const std::vector<double> windows = head_numbers(context, "windows", heads, 0, true, 0);

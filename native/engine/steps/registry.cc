@@ -6,6 +6,7 @@ namespace flashbook {
 // attention
 std::unique_ptr<Step> bind_attention(BindContext&);
 std::unique_ptr<Step> bind_attention_grad(BindContext&);
+std::unique_ptr<Step> bind_attention_last(BindContext&);
 
 // batch_norm
 std::unique_ptr<Step> bind_batch_norm(BindContext&);
@@ -131,6 +132,7 @@ constexpr Entry kEntries[] = {
     // attention
     {"attention", bind_attention},
     {"attention_grad", bind_attention_grad},
+    {"attention_last", bind_attention_last},
 
     // batch_norm
     {"batch_norm", bind_batch_norm},

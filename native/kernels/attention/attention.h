@@ -55,7 +55,7 @@ enum class Isa : uint8_t;
 
 constexpr int64_t kMaxHeadDim = 256;
 
-// The rows of one head of one sequence that see each other. Row t of q, k and v is at t·ld. Query r is row steps − queries + r.
+// The rows of one head of one sequence that see each other. Row t of k and v is at t·ld, query r at r·ld; it is row steps − queries + r.
 struct AttentionRows {
   int64_t steps, queries;   // queries = steps, or 1: the last row alone
   int64_t head_dim;

@@ -116,7 +116,7 @@ void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_que
   const int64_t dim = h.head_dim, rows = last_query - first_query, ld = padded(dim), block = key_block(h);
   const int64_t steps = steps_of(dim), columns = tiles_of(dim);
   const int64_t first_key = h.first_key(first_query) / kStep * kStep, end_key = h.end_key(last_query - 1);
-  pack_a(h.q + h.row_of(first_query) * h.ld, h.ld, rows, dim, s.queries);
+  pack_a(h.q + first_query * h.ld, h.ld, rows, dim, s.queries);
   for (int64_t start = first_key / block * block; start < end_key; start += block) {
     const int64_t k0 = most(start, first_key), count = least(start + block, end_key) - k0;
     pack_b_of_columns(h.k + k0 * h.ld, h.ld, count, dim, s.keys);

@@ -48,7 +48,7 @@ FB_INLINE void copy_row(const float* in, int64_t n, float* out) {
 template <int R>
 FB_INLINE void score_tile(const AttentionRows& h, const ForwardScratch& s, const View<R>& view, int64_t query, int64_t row, int64_t k0,
                           VecF (&best)[R]) {
-  const float* q = h.bf16 ? s.queries + row * padded(h.head_dim) : h.q + h.row_of(query) * h.ld;
+  const float* q = h.bf16 ? s.queries + row * padded(h.head_dim) : h.q + query * h.ld;
   const int64_t q_ld = h.bf16 ? padded(h.head_dim) : h.ld;
   // Queries at a distance that the compiler knows: the addresses of twelve rows need one register then.
   for (int r = 0; r < R; ++r) copy_row(q + r * q_ld, h.head_dim, s.tile + r * kQueryLd);
@@ -137,7 +137,7 @@ void forward_block(const AttentionRows& h, int64_t first_query, int64_t last_que
   const bool only = first_key / block == (end_key - 1) / block;
   bool finite = true;
   if (h.bf16) {
-    pack_rows(h.q + h.row_of(first_query) * h.ld, h.ld, rows, dim, s.queries);
+    pack_rows(h.q + first_query * h.ld, h.ld, rows, dim, s.queries);
     round_to_bf16(s.queries, rows * ld);
   }
   for (int64_t start = first_key / block * block; start < end_key; start += block) {

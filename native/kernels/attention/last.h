@@ -87,7 +87,7 @@ FB_INLINE const float* last_masks(const AttentionRows& h, int64_t first_key, int
 // The scores of the last row, before their factor, for keys first … first+count−1; lanes up to a whole vector become −∞.
 template <bool bf16>
 FB_INLINE void last_scores(const AttentionRows& h, int64_t first_key, int64_t count, float* score) {
-  dot_products<bf16>(h.q + h.row_of(0) * h.ld, h.k + first_key * h.ld, h.ld, h.head_dim, count, score);
+  dot_products<bf16>(h.q, h.k + first_key * h.ld, h.ld, h.head_dim, count, score);
   if (h.slope != 0.0f) {
     const float slope = h.slope / score_factor(h);
     for (int64_t t = 0; t < count; ++t) score[t] -= slope * static_cast<float>(h.row_of(0) - first_key - t);
@@ -147,11 +147,10 @@ void backward_last(const AttentionRows& h, const float* d_o, const float* o, con
     store(p + t, operand<bf16>(masks ? e * load(masks + t) : e));
     store(ds + t, operand<bf16>(e * (d_p - set1(delta)) * set1(natural)));
   }
-  const float* q = h.q + h.row_of(0) * h.ld;
   for (int64_t t = 0; t < h.steps; ++t) {
     if (t != h.row_of(0)) clear_row(dq + t * h.ld, dim);
     if (t >= first_key && t < first_key + count) {
-      write_row<bf16>(dk + t * h.ld, q, ds[t - first_key], dim);
+      write_row<bf16>(dk + t * h.ld, h.q, ds[t - first_key], dim);
       write_row<bf16>(dv + t * h.ld, d_o, p[t - first_key], dim);
     } else {
       clear_row(dk + t * h.ld, dim);

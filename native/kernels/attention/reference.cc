@@ -34,7 +34,7 @@ double factor(const AttentionRows& rows) { return 1.0 / std::sqrt(static_cast<do
 
 double score(const AttentionRows& rows, int64_t query, int64_t key) {
   const int64_t row = rows.row_of(query);
-  return dot(rows, rows.q + row * rows.ld, rows.k + key * rows.ld) * factor(rows) -
+  return dot(rows, rows.q + query * rows.ld, rows.k + key * rows.ld) * factor(rows) -
          static_cast<double>(rows.slope) * static_cast<double>(std::abs(row - key));
 }
 
@@ -101,7 +101,7 @@ void backward(const AttentionRows& rows, const float* d_o, const float* o, int64
       const double ds = operand(rows, p * (d_p - delta) * factor(rows));
       for (int64_t i = 0; i < rows.head_dim; ++i) {
         dq[row * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.k[key * rows.ld + i]));
-        dk[key * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.q[row * rows.ld + i]));
+        dk[key * rows.ld + i] += static_cast<float>(ds * operand(rows, rows.q[query * rows.ld + i]));
         dv[key * rows.ld + i] += static_cast<float>(operand(rows, p * m) * operand(rows, d_out[i]));
       }
     }

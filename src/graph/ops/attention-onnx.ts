@@ -1,26 +1,54 @@
 import { type OnnxBuilder, onnxIntegers, onnxScalar } from '../onnx-lowering.js';
 import type { Shape } from '../operation.js';
 import type { AttentionAttributes } from './attention.js';
+import type { AttentionLastAttributes } from './attention-last.js';
 import { hasPattern } from './attention-pattern.js';
 
-/** MatMul, mask, Softmax, MatMul per head. The mask adds −∞ where a query does not see a key; every row sees itself: no NaN. */
+/** The lowering of qkv of a shape. */
 export function lowerAttention(builder: OnnxBuilder, shape: Shape, attrs: AttentionAttributes, qkv: string): string {
   const [, steps, packed] = shape;
-  const { heads, causal, queries } = attrs;
   const width = packed / 3;
-  const headDim = width / heads;
   const sizes = onnxIntegers(builder, 'split', [width, width, width]);
   let [q, k, v] = builder.emit('Split', [qkv, sizes], { axis: 2 }, 3);
-  if (queries === 'last') {
+  if (attrs.queries === 'last') {
     const bounds = [[-1], [steps], [1]].map((values, i) => onnxIntegers(builder, ['start', 'end', 'axis'][i], values));
     q = builder.emit('Slice', [q, ...bounds])[0];
   }
+  return mixHeads(builder, [steps, width], attrs, [q, k, v]);
+}
+
+/** The lowering of q (B, D) and kv of a shape. */
+export function lowerAttentionLast(
+  builder: OnnxBuilder,
+  shape: Shape,
+  attrs: AttentionLastAttributes,
+  q: string,
+  kv: string,
+): string {
+  const [, steps, packed] = shape;
+  const width = packed / 2;
+  const [k, v] = builder.emit('Split', [kv, onnxIntegers(builder, 'split', [width, width])], { axis: 2 }, 2);
+  const [row] = builder.emit('Unsqueeze', [q, onnxIntegers(builder, 'axis', [1])]);
+  const o = mixHeads(builder, [steps, width], { ...attrs, causal: true, queries: 'last' }, [row, k, v]);
+  return builder.emit('Squeeze', [o, onnxIntegers(builder, 'axis', [1])])[0];
+}
+
+/** MatMul, mask, Softmax, MatMul per head. The mask adds −∞ where a query does not see a key; every row sees itself: no NaN. */
+function mixHeads(
+  builder: OnnxBuilder,
+  [steps, width]: readonly [number, number],
+  attrs: AttentionAttributes,
+  parts: readonly [string, string, string],
+): string {
+  const { heads, causal, queries } = attrs;
+  const headDim = width / heads;
   const split = onnxIntegers(builder, 'heads', [0, 0, heads, headDim]);
   const perHead = (name: string, perm: number[]) =>
     builder.emit('Transpose', [builder.emit('Reshape', [name, split])[0]], { perm })[0];
-  q = perHead(builder.emit('Mul', [q, onnxScalar(builder, 'scale', 1 / Math.sqrt(headDim))])[0], [0, 2, 1, 3]);
-  k = perHead(k, [0, 2, 3, 1]);
-  v = perHead(v, [0, 2, 1, 3]);
+  const scale = onnxScalar(builder, 'scale', 1 / Math.sqrt(headDim));
+  const q = perHead(builder.emit('Mul', [parts[0], scale])[0], [0, 2, 1, 3]);
+  const k = perHead(parts[1], [0, 2, 3, 1]);
+  const v = perHead(parts[2], [0, 2, 1, 3]);
   let [scores] = builder.emit('MatMul', [q, k]);
   if (hasPattern(attrs)) {
     scores = builder.emit('Add', [scores, patternBias(builder, steps, attrs)])[0];

@@ -4,6 +4,7 @@ import { addOperation } from './add.js';
 import { ascendListOperation } from './ascend-list.js';
 import { attentionOperation } from './attention.js';
 import { attentionGradOperation } from './attention-grad.js';
+import { attentionLastOperation } from './attention-last.js';
 import { batchNormOperation } from './batch-norm.js';
 import { batchNormFrozenOperation } from './batch-norm-frozen.js';
 import { batchNormGradOperation } from './batch-norm-grad.js';
@@ -100,6 +101,7 @@ const ALL = [
   layerNormGradOperation,
   attentionOperation,
   attentionGradOperation,
+  attentionLastOperation,
   dropoutOperation,
   dropPathOperation,
   dropoutAddOperation,

@@ -1,11 +1,12 @@
 import type { Graph, Node } from '../ir.js';
 import { attentionOperation } from '../ops/attention.js';
+import { attentionLastOperation } from '../ops/attention-last.js';
 import { linearOperation } from '../ops/linear.js';
 import { matmulOperation } from '../ops/matmul.js';
 import { liveNodes, rewriteGraph } from '../rewrite.js';
 
 /** The operations that multiply matrices and take the attribute `precision`. */
-const PRODUCTS = new Set<unknown>([linearOperation, matmulOperation, attentionOperation]);
+const PRODUCTS = new Set<unknown>([linearOperation, matmulOperation, attentionOperation, attentionLastOperation]);
 
 /**
  * Mixed precision: linear, matmul and attention round their operands to bf16 where they multiply them. Parameters, what is between
