@@ -81,6 +81,17 @@ export function ensembleParameters(members: readonly ReadonlyMap<string, Float32
   );
 }
 
+/** What `ensembleParameters` has put together, apart again. */
+export function memberParameters(parameters: ReadonlyMap<string, Float32Array>): Map<string, Float32Array>[] {
+  const members: Map<string, Float32Array>[] = [];
+  for (const [name, values] of parameters) {
+    const [, member, own] = /^members\.(\d+)\.(.+)$/.exec(name)!;
+    members[Number(member)] ??= new Map();
+    members[Number(member)].set(own, values);
+  }
+  return members;
+}
+
 /** The same weight for every member, for each horizon. */
 export function equalWeights(horizons: number, members: number): number[][] {
   return Array.from({ length: horizons }, () => new Array<number>(members).fill(1 / members));

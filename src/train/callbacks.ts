@@ -11,4 +11,8 @@ export type WeightsNow = () => Map<string, Float32Array>;
 export interface TrainCallback {
   onStep?(record: StepRecord, weights: WeightsNow): unknown;
   onEvaluation?(record: EvaluationRecord, weights: WeightsNow): unknown;
+  /** What it must remember over an interruption, by name: kept in the checkpoint. */
+  snapshot?(): ReadonlyMap<string, Float32Array>;
+  /** Takes back what it gave when the checkpoint was written, before the run goes on. */
+  restore?(saved: ReadonlyMap<string, Float32Array>): void;
 }

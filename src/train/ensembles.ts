@@ -1,9 +1,11 @@
 /** Ensembles that are trained: of different models, of the cycles of one run. */
-import { FlashbookError } from '../core/errors.js';
+import { join } from 'node:path';
+import { FlashbookError, invalid } from '../core/errors.js';
 import { integer } from '../core/options.js';
-import { type Classifier, Ensemble, ensembleParameters, equalWeights } from '../models/index.js';
+import { type Classifier, Ensemble, ensembleParameters, equalWeights, memberParameters } from '../models/index.js';
 import type { Schedule } from '../optim/index.js';
 import { snapshotCycles, triangular } from '../optim/index.js';
+import type { TrainCallback, WeightsNow } from './callbacks.js';
 import { mixtureWeights } from './ensemble-weights.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { TrainOptions } from './options.js';
@@ -24,7 +26,7 @@ export interface TrainedEnsemble {
 }
 
 export interface EnsembleMember {
-  /** For messages, and the end of its checkpoint's name. */
+  /** For messages, and the end of the names of its files. */
   name: string;
   /** Makes the model; called twice, for training and for the ensemble. */
   model(): Classifier;
@@ -32,26 +34,49 @@ export interface EnsembleMember {
   options?: Partial<TrainOptions>;
 }
 
+/** How members count: the same, or as learned on the validation windows (`mixtureWeights`), a horizon at a time. */
+export const ENSEMBLE_WEIGHTINGS = ['equal', 'learned'] as const;
+export type EnsembleWeighting = (typeof ENSEMBLE_WEIGHTINGS)[number];
+
+export interface EnsembleOptions extends TrainOptions {
+  /** Default 'learned'. */
+  weighting?: EnsembleWeighting;
+}
+
 /**
- * Trains every member by itself, then learns how much each counts, a horizon at a time, on the validation windows (`mixtureWeights`).
- * With `checkpoint` each member has a file, `<checkpoint>.<name>`, and a run that is resumed takes finished members from theirs.
+ * Trains every member by itself and joins them. Each has files of its own: with `checkpoint` `<checkpoint>.<name>`, with `log`
+ * `<log>.<name>`, with `tensorboard` the folder of its name in that one. A run that is resumed takes finished members from their
+ * checkpoints and goes on with the one that was interrupted.
+ *
+ * @throws FlashbookError OPTION for no members or two of one name, and as `train`
  */
 export async function trainEnsemble(
   members: readonly EnsembleMember[],
-  common: TrainOptions,
+  { weighting = 'learned', ...common }: EnsembleOptions,
 ): Promise<TrainedEnsemble & { results: TrainResult[] }> {
   if (members.length === 0) throw new FlashbookError('OPTION', 'expected at least one member', { name: 'members' });
+  const names = members.map(({ name }) => name);
+  if (new Set(names).size < names.length) throw invalid('members', 'different names', names.join(', '));
   const results: TrainResult[] = [];
   for (const { name, model, options } of members) {
-    const file = common.checkpoint === undefined ? {} : { checkpoint: `${common.checkpoint}.${name}` };
-    results.push(await train(model(), { ...common, ...options, ...file }));
+    const { checkpoint, log, tensorboard } = common;
+    const files = {
+      ...(checkpoint !== undefined && { checkpoint: `${checkpoint}.${name}` }),
+      ...(log !== undefined && { log: `${log}.${name}` }),
+      ...(tensorboard !== undefined && { tensorboard: join(tensorboard, name) }),
+    };
+    results.push(await train(model(), { ...common, ...options, ...files }));
   }
   const parts = members.map(({ model }, m) => ({ model, parameters: results[m].parameters }));
-  return { ...(await joined(parts, common, 'learned')), results };
+  return { ...(await joined(parts, common, weighting)), results };
 }
 
-/** How members of cycles count: the same, as in the papers, or as learned on the validation windows. */
-export type EnsembleWeighting = 'equal' | 'learned';
+/** An ensemble out of one run. */
+export interface CycleEnsemble extends TrainedEnsemble {
+  /** The step after which each member was taken. */
+  steps: number[];
+  result: TrainResult;
+}
 
 export interface SnapshotOptions extends TrainOptions {
   steps: number;
@@ -59,17 +84,18 @@ export interface SnapshotOptions extends TrainOptions {
   learningRate: number;
   /** M: cycles, and so members. */
   cycles: number;
+  /** Default 'equal', as in the paper. */
   weighting?: EnsembleWeighting;
 }
 
 /**
- * A snapshot ensemble: one run under a cyclic learning rate, whose weights at the end of each cycle are the members. Source: Huang et
- * al. 2017, "Snapshot Ensembles: Train 1, Get M for Free".
+ * A snapshot ensemble: one run under a cyclic learning rate, whose weights at the end of each cycle are the members. The members so far lie
+ * in the run's checkpoint, so that it is resumed to the same bits. Source: Huang et al. 2017, "Snapshot Ensembles: Train 1, Get M for Free".
  */
 export async function trainSnapshots(
   model: () => Classifier,
   { cycles, weighting = 'equal', ...options }: SnapshotOptions,
-): Promise<TrainedEnsemble> {
+): Promise<CycleEnsemble> {
   const { steps: totalSteps, learningRate } = options;
   const length = Math.ceil(integer('steps', totalSteps, 1) / integer('cycles', cycles, 1, totalSteps));
   const schedule = snapshotCycles({ learningRate, totalSteps, cycles });
@@ -89,17 +115,19 @@ export interface GeometricOptions extends TrainOptions {
   cycle: number;
   /** Weights of a run that is nearly finished; from there the cycles begin. */
   initial: ReadonlyMap<string, Float32Array>;
+  /** Default 'equal', as in the paper. */
   weighting?: EnsembleWeighting;
 }
 
 /**
  * A fast geometric ensemble: from trained weights on, short triangular cycles of the learning rate; the weights where the rate is lowest
- * are the members. Source: Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs", §4.
+ * are the members. It is resumed as `trainSnapshots` is. Source: Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast
+ * Ensembling of DNNs", §4.
  */
 export async function trainGeometric(
   model: () => Classifier,
   { cycle, weighting = 'equal', ...options }: GeometricOptions,
-): Promise<TrainedEnsemble> {
+): Promise<CycleEnsemble> {
   const { learningRate, minLearningRate, steps } = options;
   const schedule = triangular({ learningRate, minLearningRate, cycle });
   integer('steps', steps, cycle / 2);
@@ -111,26 +139,48 @@ async function collected(
   model: () => Classifier,
   options: TrainOptions,
   { schedule, takes, weighting }: { schedule: Schedule; takes(step: number): boolean; weighting: EnsembleWeighting },
-): Promise<TrainedEnsemble> {
-  if (options.checkpoint !== undefined) {
-    // Members live in memory until the end; a run that goes on would lack those of its first part.
-    throw new FlashbookError('OPTION', "expected no 'checkpoint': an ensemble of cycles is made in one go", {
-      name: 'checkpoint',
+): Promise<CycleEnsemble> {
+  const collector = new Collector(takes);
+  const { learningRate: _, minLearningRate: __, warmupSteps: ___, ...others } = options;
+  // First, so that its place in the checkpoint does not depend on what else is told of the run.
+  const callbacks = [collector, ...(options.callbacks ?? [])];
+  const result = await train(model(), { ...others, schedule, callbacks });
+  const steps = Array.from({ length: result.steps }, (_, i) => i + 1).filter(takes);
+  if (collector.members.length !== steps.length) {
+    throw new FlashbookError(
+      'FORMAT',
+      `expected the members of steps ${steps.join(', ')} in the checkpoint ${options.checkpoint} but found ${collector.members.length}; train without resuming`,
+      { file: options.checkpoint },
+    );
+  }
+  if (steps.length === 0) {
+    const ended = result.reason === 'steps' ? 'give more steps' : `the run ended by ${result.reason}`;
+    throw new FlashbookError('OPTION', `expected a cycle that is whole within ${result.steps} steps; ${ended}`, {
+      name: 'steps',
     });
   }
-  const snapshots: Map<string, Float32Array>[] = [];
-  const take = {
-    onStep: ({ step }: { step: number }, weights: () => Map<string, Float32Array>) => {
-      if (takes(step)) snapshots.push(weights());
-    },
-  };
-  const { learningRate: _, minLearningRate: __, warmupSteps: ___, ...others } = options;
-  await train(model(), { ...others, schedule, callbacks: [...(options.callbacks ?? []), take] });
-  return joined(
-    snapshots.map((parameters) => ({ model, parameters })),
-    options,
-    weighting,
-  );
+  const parts = collector.members.map((parameters) => ({ model, parameters }));
+  return { ...(await joined(parts, options, weighting)), steps, result };
+}
+
+/** Keeps the weights after the steps that are taken; over an interruption they lie in the run's checkpoint. */
+class Collector implements TrainCallback {
+  readonly members: Map<string, Float32Array>[] = [];
+
+  constructor(readonly takes: (step: number) => boolean) {}
+
+  onStep({ step }: { step: number }, weights: WeightsNow): void {
+    if (this.takes(step)) this.members.push(weights());
+  }
+
+  snapshot(): Map<string, Float32Array> {
+    return ensembleParameters(this.members);
+  }
+
+  restore(saved: ReadonlyMap<string, Float32Array>): void {
+    this.members.length = 0;
+    this.members.push(...memberParameters(saved));
+  }
 }
 
 interface Part {
@@ -144,8 +194,8 @@ async function joined(
   options: TrainOptions,
   weighting: EnsembleWeighting,
 ): Promise<TrainedEnsemble> {
-  const { validation, device, batch, labelSmoothing = 0.1, horizonWeights } = options;
-  const measure = { device, batch, labelSmoothing, horizonWeights };
+  const { validation, device, batch, labelSmoothing = 0.1, horizonWeights, signal } = options;
+  const measure = { device, batch, labelSmoothing, horizonWeights, signal };
   const members: Evaluation[] = [];
   for (const { model, parameters } of parts) members.push(await evaluate(model(), parameters, validation, measure));
   const { horizons } = validation;

@@ -19,7 +19,10 @@ export {
 export { EarlyStopping } from './early-stopping.js';
 export { mixtureWeights } from './ensemble-weights.js';
 export {
+  type CycleEnsemble,
+  ENSEMBLE_WEIGHTINGS,
   type EnsembleMember,
+  type EnsembleOptions,
   type EnsembleWeighting,
   type GeometricOptions,
   type SnapshotOptions,

@@ -37,10 +37,19 @@ export interface RunToSave {
   buffers: readonly string[];
   /** The best weights so far. */
   best: ReadonlyMap<string, Float32Array>;
+  /** What the callbacks remember, in their order. */
+  callbacks: readonly (ReadonlyMap<string, Float32Array> | undefined)[];
+}
+
+export interface LoadedRun {
+  progress: RunProgress;
+  best: Map<string, Float32Array>;
+  /** What a callback remembered, by its place among the callbacks. */
+  remembered(callback: number): Map<string, Float32Array>;
 }
 
 /** Writes a run into a checkpoint file. */
-export async function saveRun(path: string, { progress, state, buffers, best }: RunToSave): Promise<void> {
+export async function saveRun(path: string, { progress, state, buffers, best, callbacks }: RunToSave): Promise<void> {
   const specs = new Map(state.specs.map((spec) => [spec.name, spec]));
   const tensors = new Map<string, CheckpointTensor>();
   for (const name of buffers) {
@@ -48,6 +57,11 @@ export async function saveRun(path: string, { progress, state, buffers, best }: 
     tensors.set(`state/${name}`, { dtype, shape, data: state.get(name) });
   }
   for (const [name, data] of best) tensors.set(`best/${name}`, { dtype: 'f32', shape: specs.get(name)!.shape, data });
+  for (const [i, remembered] of callbacks.entries()) {
+    for (const [name, data] of remembered ?? []) {
+      tensors.set(`${callbackPrefix(i)}${name}`, { dtype: 'f32', shape: [data.length], data });
+    }
+  }
   await writeCheckpoint(path, { state: progress, tensors });
 }
 
@@ -61,7 +75,7 @@ export async function loadRun(
   state: State,
   buffers: readonly string[],
   parameters: readonly { name: string }[],
-): Promise<{ progress: RunProgress; best: Map<string, Float32Array> } | undefined> {
+): Promise<LoadedRun | undefined> {
   const saved = await readCheckpoint<RunProgress>(path);
   if (saved === undefined) return undefined;
   requireSame(path, saved.state.configuration, configuration);
@@ -77,5 +91,14 @@ export async function loadRun(
   };
   for (const name of buffers) state.set(name, tensor(`state/${name}`));
   const best = new Map(parameters.map(({ name }) => [name, tensor(`best/${name}`) as Float32Array]));
-  return { progress: saved.state, best };
+  const remembered = (callback: number) => {
+    const prefix = callbackPrefix(callback);
+    const own = [...saved.tensors].filter(([name]) => name.startsWith(prefix));
+    return new Map(own.map(([name, { data }]) => [name.slice(prefix.length), data as Float32Array]));
+  };
+  return { progress: saved.state, best, remembered };
+}
+
+function callbackPrefix(callback: number): string {
+  return `callback/${callback}/`;
 }

@@ -270,7 +270,9 @@ class TrainingRun {
     this.#history.steps.push(record);
     this.#log?.write({ event: 'step', ...record });
     this.#tensorboard?.step(record);
-    for (const { onStep } of callbacks) if (onStep?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
+    for (const callback of callbacks) {
+      if (callback.onStep?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
+    }
     onProgress?.(this.#progress('train'));
   }
 
@@ -353,8 +355,8 @@ class TrainingRun {
     this.#history.evaluations.push(record);
     this.#log?.write({ event: 'evaluation', ...record });
     this.#tensorboard?.evaluation(record);
-    for (const { onEvaluation } of this.#options.callbacks) {
-      if (onEvaluation?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
+    for (const callback of this.#options.callbacks) {
+      if (callback.onEvaluation?.(record, () => this.#weights()) === 'stop') this.#stopped = true;
     }
     await this.#flushLogs();
   }
@@ -413,7 +415,7 @@ class TrainingRun {
   }
 
   async #save(): Promise<void> {
-    const { checkpoint, clock } = this.#options;
+    const { checkpoint, clock, callbacks } = this.#options;
     if (checkpoint === undefined) return;
     await saveRun(checkpoint, {
       progress: {
@@ -430,6 +432,7 @@ class TrainingRun {
       state: this.#state,
       buffers: this.#savedBuffers,
       best: this.#best,
+      callbacks: callbacks.map((callback) => callback.snapshot?.()),
     });
     await this.#flushLogs();
     this.#savedAt = clock();
@@ -437,11 +440,12 @@ class TrainingRun {
 
   /** Takes over the saved run, if there is one to go on from. */
   async #resume(): Promise<boolean> {
-    const { checkpoint, resume } = this.#options;
+    const { checkpoint, resume, callbacks } = this.#options;
     if (!resume || checkpoint === undefined) return false;
     const saved = await loadRun(checkpoint, this.#configuration, this.#state, this.#savedBuffers, this.#parameters);
     if (saved === undefined) return false;
-    const { progress, best } = saved;
+    const { progress, best, remembered } = saved;
+    for (const [i, callback] of callbacks.entries()) callback.restore?.(remembered(i));
     this.#best = best;
     this.#early.restore(progress.early);
     this.#schedule.restore?.(progress.schedule);

@@ -1,9 +1,15 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Ensemble, equalWeights } from '../../src/models/index.js';
+import { initialise } from '../../src/nn/index.js';
+import { snapshotCycles } from '../../src/optim/index.js';
 import { mixtureWeights } from '../../src/train/ensemble-weights.js';
 import {
   evaluate,
   predictLogits,
+  type TrainOptions,
+  type TrainProgress,
   train,
   trainEnsemble,
   trainGeometric,
@@ -11,6 +17,7 @@ import {
 } from '../../src/train/index.js';
 import { fastestDevice } from './devices.js';
 import { bitsOf, learnableWindows, shortRun, smallModel } from './fixture.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 const device = fastestDevice[1]();
 const base = {
@@ -145,9 +152,90 @@ test('a fast geometric ensemble goes on from trained weights', async () => {
   expect(first.ensemble.loss).toBeLessThan(1.5 * Math.min(...first.members.map(({ loss }) => loss)));
   const again = await trainGeometric(() => smallModel({ dropout: 0 }), options);
   expect(bitsOf(again.parameters)).toBe(bitsOf(first.parameters));
-  await expect(trainGeometric(() => smallModel(), { ...options, checkpoint: 'x' })).rejects.toThrowError(
-    /no 'checkpoint'/,
+});
+
+describe('an ensemble of cycles that is stopped and resumed', () => {
+  const snapshots = (options: Partial<TrainOptions> = {}) =>
+    trainSnapshots(() => smallModel(), {
+      ...shortRun({ ...base, ...options }),
+      ...{ steps: 24, learningRate: 0.02, cycles: 4 },
+    });
+  const geometric = (options: Partial<TrainOptions> = {}) =>
+    trainGeometric(() => smallModel(), {
+      ...shortRun({ ...base, ...options }),
+      ...{ steps: 24, cycle: 8, learningRate: 0.01, minLearningRate: 0.001 },
+      ...{ initial: initialise(smallModel(), 3), weighting: 'learned' as const },
+    });
+
+  test.each([
+    { name: 'snapshots', run: snapshots, taken: [6, 12, 18, 24] },
+    { name: 'fast geometric', run: geometric, taken: [4, 12, 20] },
+  ])('$name: the bits of one that was not', async ({ run, taken }) => {
+    const whole = await run();
+    expect(whole.steps).toEqual(taken);
+    const checkpoint = join(temporaryFolder(), 'run.ckpt');
+    // Before the first member, at the step of one, after one, and when all but the joining is done.
+    for (const stop of [3, taken[1], taken[1] + 1, 24]) {
+      const controller = new AbortController();
+      const onProgress = ({ phase, step }: TrainProgress) => {
+        if (phase === 'train' && step === stop) controller.abort();
+      };
+      const part = run({ checkpoint, resume: true, signal: controller.signal, onProgress });
+      await expect(part).rejects.toMatchObject({ code: 'ABORTED' });
+    }
+    const resumed = await run({ checkpoint, resume: true });
+    expect(resumed.steps).toEqual(taken);
+    expect(bitsOf(resumed.parameters)).toBe(bitsOf(whole.parameters));
+    expect(resumed.weights).toEqual(whole.weights);
+    expect(resumed.result.history).toEqual(whole.result.history);
+    expect(resumed.members).toEqual(whole.members);
+  });
+
+  test('a checkpoint without the members of its first part is refused', async () => {
+    const checkpoint = join(temporaryFolder(), 'run.ckpt');
+    const schedule = snapshotCycles({ learningRate: 0.02, totalSteps: 24, cycles: 4 });
+    await train(smallModel(), { ...shortRun(base), steps: 24, learningRate: undefined, schedule, checkpoint });
+    await expect(snapshots({ checkpoint, resume: true })).rejects.toThrowError(
+      /expected the members of steps 6, 12, 18, 24 in the checkpoint .*run\.ckpt but found 0/,
+    );
+  });
+
+  test('a run that ends before its first cycle has no members', async () => {
+    const callbacks = [{ onStep: () => 'stop' }];
+    await expect(snapshots({ callbacks })).rejects.toThrowError(/a cycle that is whole within 1 steps/);
+  });
+});
+
+test('a member is trained once: a resumed ensemble takes it from its checkpoint', async () => {
+  const members = ['a', 'b'].map((name, m) => ({ name, model: () => smallModel(), options: { seed: m } }));
+  const files = { checkpoint: join(temporaryFolder(), 'run'), log: join(temporaryFolder(), 'log') };
+  const whole = await trainEnsemble(members, shortRun({ ...base, steps: 8 }));
+  const controller = new AbortController();
+  let made = 0;
+  const onProgress = ({ phase }: TrainProgress) => {
+    if (phase === 'train' && ++made === 11) controller.abort();
+  };
+  const stopped = trainEnsemble(
+    members,
+    shortRun({ ...base, ...files, steps: 8, signal: controller.signal, onProgress }),
   );
+  await expect(stopped).rejects.toMatchObject({ code: 'ABORTED', details: { step: 3 } });
+  const steps: number[] = [];
+  const resumed = await trainEnsemble(
+    members,
+    shortRun({
+      ...base,
+      ...{ ...files, steps: 8, resume: true },
+      onProgress: ({ phase, step }) => void (phase === 'train' && steps.push(step)),
+    }),
+  );
+  expect(steps).toEqual([4, 5, 6, 7, 8]);
+  expect(bitsOf(resumed.parameters)).toBe(bitsOf(whole.parameters));
+  expect(resumed.weights).toEqual(whole.weights);
+  for (const name of ['a', 'b']) expect(existsSync(`${files.log}.${name}`)).toBe(true);
+  const equal = await trainEnsemble(members, { ...shortRun({ ...base, steps: 8 }), weighting: 'equal' });
+  expect(equal.weights).toEqual(equalWeights(2, 2));
+  await expect(trainEnsemble([members[0], members[0]], shortRun(base))).rejects.toThrowError(/different names/);
 });
 
 test('weights that are none are named', () => {

@@ -94,6 +94,9 @@ export function shortRun(overrides: Partial<TrainOptions> = {}): TrainOptions {
   };
 }
 
+/** Of a snapshot ensemble in the steps of the short run: members after 5, 10 and 15. */
+export const SNAPSHOTS = { steps: 15, learningRate: 0.02, cycles: 3 };
+
 /** The bytes of all parameters, for comparison to the bit. */
 export function bitsOf(parameters: ReadonlyMap<string, Float32Array>): string {
   return [...parameters]
