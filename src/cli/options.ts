@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { FEED_NAMES } from '../market/index.js';
+import type { RunConfigInput } from '../pipeline/config.js';
 
 /** What `--format` takes. */
 export const FORMAT_HELP = `format of the data: auto, ${FEED_NAMES.join(', ')}`;
@@ -27,6 +28,24 @@ export function svgFile(path: string): string {
 /** '10,50,100' → [10, 50, 100]. */
 export function wholeNumbers(text: string): number[] {
   return text.split(',').map(wholeNumber);
+}
+
+/**
+ * 'tcnModel:width=32,lstmBaseline:learning-rate=1e-3' → a list of members with what each changes; a name alone stays a name. What they
+ * hold is checked by `runConfig`.
+ */
+export function ensembleMembers(text: string): RunConfigInput['ensemble'] {
+  if (!/[,:]/.test(text)) return text as RunConfigInput['ensemble'];
+  return text.split(',').map((member) => {
+    const [model, ...changes] = member.split(':');
+    const entries = changes.map((change) => {
+      const [name, value] = change.split('=');
+      if (value === undefined) throw new InvalidArgumentError(`expected option=value after '${model}:'.`);
+      const camel = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+      return [camel, value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value)];
+    });
+    return { model, ...Object.fromEntries(entries) };
+  });
 }
 
 /**

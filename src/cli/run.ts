@@ -6,7 +6,8 @@ import { REGRESSIONS } from '../nn/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
 import { AUGMENTATIONS, CURRICULA, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
-import { decimalNumber, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import { ENSEMBLE_WEIGHTINGS } from '../train/index.js';
+import { decimalNumber, ensembleMembers, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -48,6 +49,19 @@ export function runCommand(): Command {
     .addOption(new Option('--positions <kind>', 'how a transformer knows the order of steps').choices(POSITIONS))
     .addOption(new Option('--attention <kind>', 'how far the heads of a transformer look').choices(ATTENTIONS))
     .option('--experts <n>', 'experts of a mixture in place of each feed-forward of a transformer', wholeNumber)
+    .option(
+      '--ensemble <members>',
+      'several models as one: presets (transformerBase,tcnModel:width=32), snapshots or geometric',
+      ensembleMembers,
+    )
+    .addOption(
+      new Option('--weighting <kind>', 'how much each member counts: learned on the validation part, or equal').choices(
+        ENSEMBLE_WEIGHTINGS,
+      ),
+    )
+    .option('--cycle-share <x>', 'share of the steps in the cycles of a geometric ensemble', decimalNumber)
+    .option('--cycle-learning-rate <x>', 'its highest rate there (half of the learning rate)', decimalNumber)
+    .option('--cycle-min-learning-rate <x>', 'its lowest rate there (a tenth of that)', decimalNumber)
     .option('--dropout <p>', 'dropout probability', decimalNumber)
     .option('--steps <n>', 'training steps', wholeNumber)
     .option('--batch <n>', 'windows in a training step', wholeNumber)
@@ -55,7 +69,11 @@ export function runCommand(): Command {
     .option('--min-learning-rate <x>', 'lowest learning rate of a schedule', decimalNumber)
     .option('--warmup-steps <n>', 'steps over which the learning rate rises', wholeNumber)
     .addOption(new Option('--schedule <name>', 'of the learning rate').choices(RUN_SCHEDULES))
-    .option('--cycles <n>', 'descents of the schedule cosineRestarts', wholeNumber)
+    .option(
+      '--cycles <n>',
+      'descents of the schedule cosineRestarts; members of an ensemble out of one run',
+      wholeNumber,
+    )
     .addOption(new Option('--optimizer <name>', 'update rule').choices(OPTIMIZERS))
     .option('--momentum <x>', 'momentum of SGD', decimalNumber)
     .option('--nesterov', "SGD in Nesterov's form")

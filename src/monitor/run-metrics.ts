@@ -77,6 +77,51 @@ export interface TrainingPoint {
   validationAccuracy?: number[];
 }
 
+/** How a model was trained; an ensemble of different models: all of them together. */
+export interface TrainingMetrics {
+  steps: number;
+  batch: number;
+  seconds: number;
+  examples: number;
+  /** The step whose weights are kept, where it is one. */
+  bestStep?: number;
+  stoppedEarly: boolean;
+  /** Of one run; of different models each has its own. */
+  history: TrainingPoint[];
+}
+
+/** What a member of an ensemble reaches alone, at one horizon of the test part. */
+export interface MemberScore extends Score {
+  horizon: number;
+  logLoss: number;
+  /** Over all rows. */
+  directional: number;
+}
+
+/** A member of an ensemble: what it is, how much it counts, and what it reaches alone. */
+export interface MemberMetrics {
+  name: string;
+  /** What it was built with. */
+  description: string;
+  parameters: number;
+  /** Of its probabilities in the ensemble's, one a horizon. */
+  weights: number[];
+  /** The step that its weights are from. */
+  step: number;
+  validation: { loss: number; accuracy: number[] };
+  scores: MemberScore[];
+  /** Its own run, where it has one. */
+  training?: TrainingMetrics;
+}
+
+export interface EnsembleMetrics {
+  kind: 'models' | 'snapshots' | 'geometric';
+  weighting: 'equal' | 'learned';
+  /** Of the ensemble, on the same validation rows as of its members. */
+  validation: { loss: number; accuracy: number[] };
+  members: MemberMetrics[];
+}
+
 export interface RunMetrics {
   version: 1;
   flashbook: string;
@@ -103,15 +148,8 @@ export interface RunMetrics {
     embargo: number;
   };
   model: { name: string; parameters: number; description: string };
-  training: {
-    steps: number;
-    batch: number;
-    seconds: number;
-    examples: number;
-    bestStep: number;
-    stoppedEarly: boolean;
-    history: TrainingPoint[];
-  };
+  training: TrainingMetrics;
+  ensemble?: EnsembleMetrics;
   horizons: HorizonMetrics[];
   predictors: PredictorMetrics[];
   agreement: Agreement[];

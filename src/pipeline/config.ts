@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { FlashbookError, invalid } from '../core/errors.js';
-import { checkOptions, oneOf } from '../core/options.js';
-import { ATTENTIONS, MODEL_NAMES, POSITIONS } from '../models/index.js';
+import { checkOptions, nearest, oneOf } from '../core/options.js';
+import { ATTENTIONS, MODEL_NAMES, modelPreset, POSITIONS } from '../models/index.js';
 import { REGRESSIONS } from '../nn/index.js';
 import { OPTIMIZERS } from '../optim/index.js';
+import { ENSEMBLE_WEIGHTINGS } from '../train/index.js';
+import { memberConfigs } from './members.js';
 import { runModel } from './run-model.js';
 
 /** Schedules that a run can take: those that need no numbers but its own. */
@@ -16,11 +18,44 @@ export const RUN_SCHEDULES = [
   'reduceOnPlateau',
 ] as const;
 export const CURRICULA = ['none', 'competence', 'mastery'] as const;
+/** Ensembles whose members are taken out of one run. */
+export const CYCLE_ENSEMBLES = ['snapshots', 'geometric'] as const;
 export const AUGMENTATIONS = ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] as const;
 
 /** More columns than any feature set has: the width of the windows is not known yet. */
 const MOST_FEATURES = 4096;
 const count = (min: number, max = 1e9) => z.int().min(min).max(max);
+
+/** What a run says of its model, and of how a member of an ensemble differs from the others. */
+const model = z.enum(MODEL_NAMES);
+const sizes = {
+  layers: count(1, 64).optional(),
+  width: count(8, 4096).optional(),
+  heads: count(1, 64).optional(),
+  feedForward: count(8, 16_384).optional(),
+  /** How a transformer knows which step is which. */
+  positions: z.enum(POSITIONS).optional(),
+  /** How far the heads of a transformer look: 'multiScale' gives each a horizon of its own. */
+  attention: z.enum(ATTENTIONS).optional(),
+  /** Experts of a mixture in place of each feed-forward of a transformer. */
+  experts: count(0, 64).optional(),
+};
+const probability = z.number().min(0).max(0.9);
+const rate = z.number().positive().max(1);
+const stepCount = count(1, 10_000_000);
+
+/** A member of an ensemble of different models: a preset, and what it changes of the run's configuration. */
+export const memberSchema = z.strictObject({
+  model,
+  ...sizes,
+  dropout: probability.optional(),
+  /** Dropout of the attention weights. */
+  attentionDropout: probability.optional(),
+  dropPath: probability.optional(),
+  steps: stepCount.optional(),
+  learningRate: rate.optional(),
+});
+export type EnsembleMemberConfig = z.infer<typeof memberSchema>;
 
 /** Everything that decides the outcome of a run. Stored in the run's folder; `--resume` refuses another one. */
 export const runConfigSchema = z.strictObject({
@@ -43,21 +78,21 @@ export const runConfigSchema = z.strictObject({
   /** Rows that the model sees at once. */
   window: count(2, 4096).default(100),
   /** A preset: `flashbook models` lists them. The sizes below are its own where they are left out. */
-  model: z.enum(MODEL_NAMES).default('pricePredictor'),
-  layers: count(1, 64).optional(),
-  width: count(8, 4096).optional(),
-  heads: count(1, 64).optional(),
-  feedForward: count(8, 16_384).optional(),
-  /** How a transformer knows which step is which. */
-  positions: z.enum(POSITIONS).optional(),
-  /** How far the heads of a transformer look: 'multiScale' gives each a horizon of its own. */
-  attention: z.enum(ATTENTIONS).optional(),
-  /** Experts of a mixture in place of each feed-forward of a transformer. */
-  experts: count(0, 64).optional(),
-  dropout: z.number().min(0).max(0.9).default(0.2),
+  model: model.default('pricePredictor'),
+  ...sizes,
+  /** Several models as one: different ones, each trained from a seed of its own, or weights out of one run (see `trainSnapshots`, `trainGeometric`). */
+  ensemble: z.union([z.enum(CYCLE_ENSEMBLES), z.array(memberSchema).min(2).max(32)]).optional(),
+  /** How much each member counts; default learned for different models, equal for those of one run. */
+  weighting: z.enum(ENSEMBLE_WEIGHTINGS).optional(),
+  /** Share of the steps that the cycles of a geometric ensemble take. */
+  cycleShare: z.number().positive().max(0.9).default(0.25),
+  /** α₁ and α₂ of a geometric ensemble; default a half and a twentieth of the learning rate. */
+  cycleLearningRate: rate.optional(),
+  cycleMinLearningRate: rate.optional(),
+  dropout: probability.default(0.2),
   batch: count(1, 4096).default(64),
-  steps: count(1, 10_000_000),
-  learningRate: z.number().positive().max(1),
+  steps: stepCount,
+  learningRate: rate,
   minLearningRate: z.number().min(0).max(1).default(1e-6),
   warmupSteps: count(0, 1_000_000),
   weightDecay: z.number().min(0).max(1).default(0.01),
@@ -81,7 +116,7 @@ export const runConfigSchema = z.strictObject({
   /** Share of the steps after which weights are averaged (SWA), which is what is kept; 0: without. */
   swa: z.number().min(0).max(0.999).default(0),
   schedule: z.enum(RUN_SCHEDULES).default('cosine'),
-  /** Descents of the schedule cosineRestarts. */
+  /** Descents of the schedule cosineRestarts; members of an ensemble out of one run. */
   cycles: count(1, 1000).default(4),
   /** Batches whose gradients make one step. */
   accumulate: count(1, 4096).default(1),
@@ -90,9 +125,9 @@ export const runConfigSchema = z.strictObject({
   /** Segments of the forward pass that are computed again in the backward pass; 0: keep all activations. */
   recompute: count(0, 64).default(0),
   /** Dropout of the attention weights. */
-  attentionDropout: z.number().min(0).max(0.9).default(0),
+  attentionDropout: probability.default(0),
   /** Stochastic depth of the last layer. */
-  dropPath: z.number().min(0).max(0.9).default(0),
+  dropPath: probability.default(0),
   /** α of mixup and of CutMix; 0: without. */
   mixup: z.number().min(0).max(100).default(0),
   cutmix: z.number().min(0).max(100).default(0),
@@ -151,6 +186,7 @@ const REAL: Partial<RunConfig> = {
  */
 export function runConfig(input: RunConfigInput = {}): RunConfig {
   checkOptions('run', input, Object.keys(runConfigSchema.shape));
+  checkEnsemble(input.ensemble);
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   const steps = typeof given.steps === 'number' ? given.steps : undefined;
   const sizes = given.data === undefined ? SYNTHETIC : REAL;
@@ -160,7 +196,7 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
       : { warmupSteps: Math.ceil(steps / 20), evaluateEvery: Math.max(1, Math.ceil(steps / 10)) };
   const parsed = runConfigSchema.safeParse({ ...sizes, ...scaled, ...given });
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
+    const issue = plainIssue(parsed.error.issues[0]);
     const name = issue.path.join('.');
     // 'Too small: expected number to be >=2' → '>=2'; the names in it keep their letters.
     const expected = issue.message.replace(/^(Too \w+|Invalid \w+): expected (\w+ to be )?/, '');
@@ -169,14 +205,52 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
     throw invalid(name, expected, received);
   }
   const config = parsed.data;
-  runModel(config, MOST_FEATURES); // finds sizes that do not fit the model before any data is read
+  // Finds sizes that do not fit a model before any data is read.
+  for (const each of memberConfigs(config)) runModel(each, MOST_FEATURES);
   if (new Set(config.horizons).size !== config.horizons.length)
     throw invalid('horizons', 'different numbers', config.horizons);
   checkHeeded(config);
   if (config.minLearningRate > config.learningRate) {
     throw invalid('minLearningRate', `at most learningRate ${config.learningRate}`, config.minLearningRate);
   }
+  checkCycles(config);
   return config;
+}
+
+function checkCycles(config: RunConfig): void {
+  const { ensemble, cycles, steps, learningRate, cycleLearningRate, cycleMinLearningRate } = config;
+  const geometric = { cycleLearningRate, cycleMinLearningRate };
+  for (const [name, value] of Object.entries(geometric)) {
+    if (value !== undefined && ensemble !== 'geometric') throw invalid(name, "ensemble 'geometric' with it", value);
+  }
+  if (config.weighting !== undefined && ensemble === undefined)
+    throw invalid('weighting', 'an ensemble with it', config.weighting);
+  if (ensemble === 'snapshots' && cycles > steps) throw invalid('cycles', `at most steps ${steps}`, cycles);
+  const highest = cycleLearningRate ?? learningRate / 2;
+  if (cycleMinLearningRate !== undefined && cycleMinLearningRate > highest)
+    throw invalid('cycleMinLearningRate', `at most cycleLearningRate ${highest}`, cycleMinLearningRate);
+}
+
+/** Names are checked here, where the right one can be told. */
+function checkEnsemble(ensemble: unknown): void {
+  if (typeof ensemble === 'string' && !(CYCLE_ENSEMBLES as readonly string[]).includes(ensemble)) {
+    const guess = nearest(ensemble, CYCLE_ENSEMBLES);
+    const error = invalid('ensemble', "'snapshots', 'geometric' or at least two models", ensemble);
+    if (guess !== undefined) error.message += `; did you mean '${guess}'?`;
+    throw error;
+  }
+  if (!Array.isArray(ensemble)) return;
+  for (const [m, member] of ensemble.entries()) {
+    checkOptions(`ensemble.${m}`, member, Object.keys(memberSchema.shape));
+    modelPreset(member.model);
+  }
+}
+
+/** Of a value that may be one thing or another, what is wrong with it as a list of models. */
+function plainIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const inner = issue.errors.at(-1)![0];
+  return { ...inner, path: [...issue.path, ...inner.path] };
 }
 
 function at(value: unknown, path: PropertyKey[]): unknown {

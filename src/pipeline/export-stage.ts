@@ -1,20 +1,18 @@
 import { basename } from 'node:path';
 import { writeFileAtomic } from '../core/files.js';
 import { type ArtefactOptions, writeArtefact } from '../export/index.js';
-import { type ForecastModel, modelPreset, type PricePredictor } from '../models/index.js';
 import { CLASSES } from '../monitor/run-metrics.js';
 import { readArtefact } from '../predict/index.js';
-import type { TrainResult } from '../train/index.js';
 import type { RunConfig } from './config.js';
 import { labelDefinition, shortSource } from './describe.js';
 import { type PreparedData, rawWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, type RunFolder } from './run-folder.js';
+import type { TrainedModel } from './train-stage.js';
 
 /** Writes the float32 and the INT8 artefact, and the ONNX model of each beside it. */
 export async function exportStage(
-  model: ForecastModel | PricePredictor,
-  trained: TrainResult,
+  { model, parameters, title, validation, training, ensemble }: TrainedModel,
   data: PreparedData,
   config: RunConfig,
   folder: RunFolder,
@@ -22,10 +20,9 @@ export async function exportStage(
 ): Promise<void> {
   const golden = new Float32Array(config.window * data.table.columns);
   rawWindows(data, Int32Array.of(data.split.train.start), config.window).batch([0], golden);
-  const best = trained.history.evaluations.find(({ step }) => step === trained.bestStep);
   const common: ArtefactOptions = {
     model,
-    parameters: trained.parameters,
+    parameters,
     scaler: data.scaler,
     featureSet: data.featureSet,
     featureNames: data.table.names,
@@ -34,15 +31,18 @@ export async function exportStage(
     classes: CLASSES,
     golden,
     card: {
-      name: `${modelPreset(config.model).title}, ${data.session.instrument.symbol}`,
+      name: `${title}, ${data.session.instrument.symbol}`,
       description: `Direction of the mid price over the next ${config.horizons.join(', ')} events from a window of ${config.window} order-book rows.`,
       createdAt: folder.createdAt,
       dataSource: shortSource(data.session.source),
       seed: config.seed,
       metrics: {
-        validationLoss: trained.bestLoss,
-        validationAccuracy: best?.horizons.map(({ accuracy }) => accuracy) ?? [],
-        bestStep: trained.bestStep,
+        validationLoss: validation.loss,
+        validationAccuracy: validation.accuracy,
+        ...(training.bestStep !== undefined && { bestStep: training.bestStep }),
+        ...(ensemble !== undefined && {
+          members: ensemble.members.map(({ name, weights, validation: { loss } }) => ({ name, weights, loss })),
+        }),
       },
       training: { ...config, data: config.data === undefined ? null : basename(config.data) },
     },

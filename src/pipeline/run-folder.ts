@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlashbookError } from '../core/errors.js';
 import { fileError, makeFolder, writeFileAtomic } from '../core/files.js';
@@ -55,7 +55,7 @@ export class RunFolder {
    */
   async begin(): Promise<void> {
     if (this.resumed) return;
-    for (const name of Object.values(RUN_FILES)) await rm(this.file(name), { force: true });
+    for (const name of await readdir(this.path)) if (ofRun(name)) await rm(this.file(name), { force: true });
     const description = { version: 1, createdAt: this.createdAt, config: this.config };
     await writeFileAtomic(this.file(RUN_FILES.run), `${JSON.stringify(description, null, 2)}\n`);
   }
@@ -63,6 +63,13 @@ export class RunFolder {
   file(name: string): string {
     return join(this.path, name);
   }
+}
+
+/** A file that a run writes: members of an ensemble have checkpoints and logs of their own, `<file>.<member>`. */
+function ofRun(name: string): boolean {
+  const { checkpoint, log, ...others } = RUN_FILES;
+  const files: string[] = Object.values(others);
+  return files.includes(name) || [checkpoint, log].some((file) => name === file || name.startsWith(`${file}.`));
 }
 
 async function readRun(path: string): Promise<{ config: RunConfig; createdAt: string }> {

@@ -36,7 +36,7 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
 }
 
 /** What a model was built with, in words. */
-export function modelDescription(model: ForecastModel | PricePredictor): string {
+export function modelDescription(model: { readonly options: object }): string {
   const shared = new Set(['features', 'steps', 'horizons', 'classes', 'dropout']);
   const own = Object.entries(model.options).filter(([name]) => !shared.has(name));
   return own.map(([name, value]) => `${name} ${value}`).join(', ');

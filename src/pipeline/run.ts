@@ -3,20 +3,19 @@ import { performance } from 'node:perf_hooks';
 import { writeFileAtomic } from '../core/files.js';
 import { checkOptions } from '../core/options.js';
 import { packageVersion } from '../core/version.js';
-import { modelPreset } from '../models/index.js';
 import { renderReport } from '../monitor/report/page.js';
 import type { RunMetrics } from '../monitor/run-metrics.js';
 import { runtimeInfo, setThreads } from '../native/index.js';
 import { type RunConfigInput, runConfig } from './config.js';
 import { labelDefinition, shortSource } from './describe.js';
+import { ensembleStage, scoreMembers } from './ensemble-stage.js';
 import { exportStage } from './export-stage.js';
 import { predictStage } from './predict-stage.js';
 import { prepareData, readStage } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, RunFolder } from './run-folder.js';
-import { modelDescription, runModel } from './run-model.js';
 import { horizonMetrics } from './score.js';
-import { trainingCurve, trainStage } from './train-stage.js';
+import { trainStage } from './train-stage.js';
 
 export interface RunOptions {
   /** Where the run's files go. */
@@ -45,7 +44,7 @@ export interface RunResult {
 
 /**
  * The main job: reads (or generates) a session, rebuilds the book, computes features, labels and splits, trains the
- * model, quantises it, exports both artefacts and ONNX, predicts the test part with every predictor there is, and writes
+ * model (or the members of an ensemble), quantises it, exports both artefacts and ONNX, predicts the test part with every predictor there is, and writes
  * `metrics.json` and `report.html`.
  *
  * @param given what is left out takes its default, as in `runConfig`
@@ -66,12 +65,18 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
   const session = await stages.time('read', () => readStage(config, { signal, onProgress }));
   const data = await stages.time('book and features', async () => prepareData(session, config, onProgress));
   await folder.begin();
-  const model = runModel(config, data.table.columns);
-  const trained = await stages.time('train', () => trainStage(model, data, config, folder, options));
-  await stages.time('export', () => exportStage(model, trained, data, config, folder, onProgress));
+  const stage = config.ensemble === undefined ? trainStage : ensembleStage;
+  const trained = await stages.time('train', () => stage(data, config, folder, options));
+  await stages.time('export', () => exportStage(trained, data, config, folder, onProgress));
   const { predictors, agreements } = await stages.time('predict', () =>
     predictStage(data, config, folder, { signal, onProgress, onNote }),
   );
+  const { ensemble: members } = trained;
+  const ensemble =
+    members &&
+    (await stages.time('members', () =>
+      scoreMembers(members, trained.parameters, data, config, { signal, onProgress }),
+    ));
 
   const { instrument, source, events } = data.session;
   const metrics: RunMetrics = {
@@ -102,20 +107,9 @@ export async function runPipeline(given: RunConfigInput, options: RunOptions): P
       purge: data.purge,
       embargo: data.embargo,
     },
-    model: {
-      name: modelPreset(config.model).title,
-      parameters: model.parameterCount(),
-      description: modelDescription(model),
-    },
-    training: {
-      steps: trained.steps,
-      batch: config.batch,
-      seconds: trained.seconds,
-      examples: trained.steps * config.batch * config.accumulate,
-      bestStep: trained.bestStep,
-      stoppedEarly: trained.reason === 'patience',
-      history: trainingCurve(trained.history),
-    },
+    model: { name: trained.title, parameters: trained.parameterCount, description: trained.description },
+    training: trained.training,
+    ...(ensemble && { ensemble }),
     horizons: data.labels.map((label) => horizonMetrics(data, label)),
     predictors,
     agreement: agreements,

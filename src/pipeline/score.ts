@@ -51,22 +51,31 @@ export function scoreHorizons(
   classes: number,
 ): PredictionScore[] {
   const stride = labels.length * classes;
-  return labels.map(({ horizon, classes: truth, change }, h) => {
+  return labels.map((label, h) => {
     const own = new Float32Array(rows.length * classes);
     for (let i = 0; i < rows.length; i++) {
       for (let c = 0; c < classes; c++) own[i * classes + c] = logits[i * stride + h * classes + c];
     }
-    const score = scoreLogits(
-      own,
-      Int32Array.from(rows, (row) => truth[row]),
-      {
-        classes,
-        change: Float64Array.from(rows, (row) => change[row]),
-        coverages: COVERAGES,
-      },
-    );
-    return { horizon, ...score };
+    return scoreHorizon(own, rows, label);
   });
+}
+
+/** Scores the logits (rows, classes) of the test rows at one horizon. */
+export function scoreHorizon(
+  logits: Float32Array,
+  rows: Int32Array,
+  { horizon, classes, change }: Labels,
+): PredictionScore {
+  const score = scoreLogits(
+    logits,
+    Int32Array.from(rows, (row) => classes[row]),
+    {
+      classes: logits.length / rows.length,
+      change: Float64Array.from(rows, (row) => change[row]),
+      coverages: COVERAGES,
+    },
+  );
+  return { horizon, ...score };
 }
 
 /** How far two predictors' logits (rows, horizons, classes) are apart. */

@@ -1,49 +1,106 @@
 import { jitter, sliceWindow, warpMagnitude, warpTime } from '../data/index.js';
-import type { ForecastModel, PricePredictor } from '../models/index.js';
-import type { TrainingPoint } from '../monitor/run-metrics.js';
+import type { ExportableModel } from '../export/index.js';
+import { modelPreset } from '../models/index.js';
+import type { TrainingMetrics, TrainingPoint } from '../monitor/run-metrics.js';
 import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
-import { curriculumByCompetence, curriculumByMastery, type History, type TrainResult, train } from '../train/index.js';
+import {
+  curriculumByCompetence,
+  curriculumByMastery,
+  type History,
+  type TrainProgress,
+  type TrainResult,
+  train,
+} from '../train/index.js';
 import type { RunConfig } from './config.js';
+import type { TrainedMembers } from './ensemble-stage.js';
 import { type PreparedData, scaledWindows, trainingWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, type RunFolder } from './run-folder.js';
+import { modelDescription, runModel } from './run-model.js';
+
+/** What training hands on to export, scores and the report. */
+export interface TrainedModel {
+  model: ExportableModel;
+  parameters: ReadonlyMap<string, Float32Array>;
+  /** For people: price predictor. */
+  title: string;
+  /** What it was built with, in words. */
+  description: string;
+  parameterCount: number;
+  /** On the validation part: the loss, and the accuracy at each horizon. */
+  validation: { loss: number; accuracy: number[] };
+  training: TrainingMetrics;
+  /** Of an ensemble: its parts, for their own scores. */
+  ensemble?: TrainedMembers;
+}
+
+export interface TrainStageOptions {
+  resume?: boolean;
+  tensorboard?: string;
+  signal?: AbortSignal;
+  onProgress?: ProgressListener;
+}
 
 /** Trains the model on the training part, chooses the best weights on the validation part, keeps checkpoints in the folder. */
 export async function trainStage(
-  model: ForecastModel | PricePredictor,
   data: PreparedData,
   config: RunConfig,
   folder: RunFolder,
-  options: { resume?: boolean; tensorboard?: string; signal?: AbortSignal; onProgress?: ProgressListener },
-): Promise<TrainResult> {
-  const { onProgress, signal, resume } = options;
+  options: TrainStageOptions,
+): Promise<TrainedModel> {
+  const { onProgress, signal, resume, tensorboard } = options;
   const scaled = data.scaler.transform(data.table.values);
-  let resumedFrom: number | undefined;
+  const model = runModel(config, data.table.columns);
+  const progress = trainProgress('train', onProgress);
   const result = await train(model, {
     train: trainingWindows(data, scaled, config),
     validation: scaledWindows(data, scaled, 'validation', config.window),
     ...trainOptionsOf(config),
     checkpoint: folder.file(RUN_FILES.checkpoint),
     log: folder.file(RUN_FILES.log),
-    tensorboard: options.tensorboard,
-    resume,
-    signal,
-    onProgress: ({ phase, step, total, loss, validationLoss }) => {
+    ...{ tensorboard, resume, signal },
+    onProgress: progress.update,
+  });
+  progress.finish(result);
+  const best = result.history.evaluations.find(({ step }) => step === result.bestStep);
+  return {
+    model,
+    parameters: result.parameters,
+    title: modelPreset(config.model).title,
+    description: modelDescription(model),
+    parameterCount: model.parameterCount(),
+    validation: { loss: result.bestLoss, accuracy: best?.horizons.map(({ accuracy }) => accuracy) ?? [] },
+    training: trainingMetrics(result, config),
+  };
+}
+
+/** Shows a training run as a stage. */
+export function trainProgress(stage: string, onProgress?: ProgressListener) {
+  let resumedFrom: number | undefined;
+  return {
+    update({ phase, step, total, loss, validationLoss }: TrainProgress) {
       resumedFrom ??= step <= 1 ? 0 : step - 1;
       const validation = Number.isNaN(validationLoss) ? '' : `, validation ${validationLoss.toFixed(4)}`;
       const detail = `loss ${loss.toFixed(4)}${validation}${phase === 'evaluate' ? ' (evaluating)' : ''}`;
-      onProgress?.({ stage: 'train', done: step, total, unit: 'steps', resumedFrom, detail });
+      onProgress?.({ stage, done: step, total, unit: 'steps', resumedFrom, detail });
     },
-  });
-  onProgress?.({
-    stage: 'train',
-    done: result.steps,
-    total: result.steps,
-    unit: 'steps',
-    detail: `kept step ${result.bestStep}, validation loss ${result.bestLoss.toFixed(4)}`,
-    finished: true,
-  });
-  return result;
+    finish({ steps, bestStep, bestLoss }: Pick<TrainResult, 'steps' | 'bestStep' | 'bestLoss'>) {
+      const detail = `kept step ${bestStep}, validation loss ${bestLoss.toFixed(4)}`;
+      onProgress?.({ stage, done: steps, total: steps, unit: 'steps', detail, finished: true });
+    },
+  };
+}
+
+/** A training run as the report tells of it. */
+export function trainingMetrics(
+  { steps, seconds, bestStep, reason, history }: TrainResult,
+  { batch, accumulate }: Pick<RunConfig, 'batch' | 'accumulate'>,
+): TrainingMetrics {
+  return {
+    ...{ steps, batch, seconds, examples: steps * batch * accumulate, bestStep },
+    stoppedEarly: reason === 'patience',
+    history: trainingCurve(history),
+  };
 }
 
 const CURRICULUM = {

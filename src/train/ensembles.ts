@@ -41,6 +41,8 @@ export type EnsembleWeighting = (typeof ENSEMBLE_WEIGHTINGS)[number];
 export interface EnsembleOptions extends TrainOptions {
   /** Default 'learned'. */
   weighting?: EnsembleWeighting;
+  /** Told when a member is trained, by its place. */
+  onMember?: (member: number, result: TrainResult) => void;
 }
 
 /**
@@ -52,13 +54,13 @@ export interface EnsembleOptions extends TrainOptions {
  */
 export async function trainEnsemble(
   members: readonly EnsembleMember[],
-  { weighting = 'learned', ...common }: EnsembleOptions,
+  { weighting = 'learned', onMember, ...common }: EnsembleOptions,
 ): Promise<TrainedEnsemble & { results: TrainResult[] }> {
   if (members.length === 0) throw new FlashbookError('OPTION', 'expected at least one member', { name: 'members' });
   const names = members.map(({ name }) => name);
   if (new Set(names).size < names.length) throw invalid('members', 'different names', names.join(', '));
   const results: TrainResult[] = [];
-  for (const { name, model, options } of members) {
+  for (const [m, { name, model, options }] of members.entries()) {
     const { checkpoint, log, tensorboard } = common;
     const files = {
       ...(checkpoint !== undefined && { checkpoint: `${checkpoint}.${name}` }),
@@ -66,6 +68,7 @@ export async function trainEnsemble(
       ...(tensorboard !== undefined && { tensorboard: join(tensorboard, name) }),
     };
     results.push(await train(model(), { ...common, ...options, ...files }));
+    onMember?.(m, results[m]);
   }
   const parts = members.map(({ model }, m) => ({ model, parameters: results[m].parameters }));
   return { ...(await joined(parts, common, weighting)), results };
@@ -200,7 +203,9 @@ async function joined(
   for (const { model, parameters } of parts) members.push(await evaluate(model(), parameters, validation, measure));
   const { horizons } = validation;
   const weights =
-    weighting === 'equal' ? equalWeights(horizons, parts.length) : await learned(parts, validation, { device, batch });
+    weighting === 'equal'
+      ? equalWeights(horizons, parts.length)
+      : await learned(parts, validation, { device, batch, signal });
   const model = new Ensemble(
     parts.map((part) => part.model()),
     weights,
@@ -212,7 +217,7 @@ async function joined(
 async function learned(
   parts: readonly Part[],
   windows: Windows,
-  options: Pick<TrainOptions, 'device' | 'batch'>,
+  options: Pick<TrainOptions, 'device' | 'batch' | 'signal'>,
 ): Promise<number[][]> {
   const logits: Float32Array[][] = [];
   for (const { model, parameters } of parts) logits.push(await predictLogits(model(), parameters, windows, options));

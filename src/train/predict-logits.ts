@@ -1,4 +1,4 @@
-import { invalid } from '../core/errors.js';
+import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, integer, oneOf } from '../core/options.js';
 import { type Precision, stateSpecs } from '../graph/index.js';
 import { type Device, type DeviceName, resolveDevice } from '../native/index.js';
@@ -13,16 +13,21 @@ export interface PredictWindowsOptions {
   /** In bf16 as evaluations of a training in bf16. Default 'f32'. */
   precision?: Precision;
   device?: Device | DeviceName;
+  signal?: AbortSignal;
+  /** Told after each batch how much is done. */
+  onProgress?: (fraction: number) => void;
 }
 
-/** A model's logits on windows: one array (windows, classes) a horizon. */
+const OPTIONS = ['batch', 'precision', 'device', 'signal', 'onProgress'];
+
+/** A model's logits on windows: one array (windows, classes) a horizon. @throws FlashbookError ABORTED when the signal fires */
 export async function predictLogits(
   model: TrainableModel,
   parameters: ReadonlyMap<string, Float32Array>,
   windows: Windows,
   options: PredictWindowsOptions = {},
 ): Promise<Float32Array[]> {
-  checkOptions('predictLogits', options, ['batch', 'precision', 'device']);
+  checkOptions('predictLogits', options, OPTIONS);
   return [...(await outputsOf(model, parameters, windows, options)).values()];
 }
 
@@ -44,7 +49,7 @@ export async function predictReturns(
   windows: Windows,
   options: PredictWindowsOptions = {},
 ): Promise<PredictedReturns[]> {
-  checkOptions('predictReturns', options, ['batch', 'precision', 'device']);
+  checkOptions('predictReturns', options, OPTIONS);
   const outputs = await outputsOf(model, parameters, windows, { ...options, returns: true });
   return Array.from({ length: windows.horizons }, (_, h) => {
     const location = outputs.get(`return.${h}.location`);
@@ -60,7 +65,7 @@ async function outputsOf(
   model: TrainableModel,
   parameters: ReadonlyMap<string, Float32Array>,
   windows: Windows,
-  { returns, ...options }: PredictWindowsOptions & { returns?: boolean },
+  { returns, signal, onProgress, ...options }: PredictWindowsOptions & { returns?: boolean },
 ): Promise<Map<string, Float32Array>> {
   const device = resolveDevice(options.device);
   const batch = Math.min(integer('batch', options.batch ?? 64, 1), windows.length);
@@ -89,6 +94,9 @@ async function outputsOf(
         );
         await plan.run([x], outputs);
         for (const [o, width] of widths.entries()) results[o].set(outputs[o].subarray(0, rows * width), first * width);
+        if (signal?.aborted)
+          throw new FlashbookError('ABORTED', 'the prediction was stopped', {}, { cause: signal.reason });
+        onProgress?.((first + rows) / windows.length);
       }
       return new Map(names.map((name, o) => [name, results[o]]));
     } finally {

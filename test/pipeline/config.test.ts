@@ -30,6 +30,22 @@ describe('runConfig', () => {
     [{ attention: 'wide' as never }, /full.*multiScale/],
     [{ experts: -1 }, /for experts but received -1/],
     [{ model: 'lstmBaseline', experts: 4 }, /experts/],
+    [{ ensemble: 'snapshot' as never }, /'geometric' or at least two models .*did you mean 'snapshots'/],
+    [{ ensemble: [{ model: 'tcnModel' }] }, />=2 items for ensemble/],
+    [{ ensemble: [{ model: 'tcnModl' as never }, { model: 'rowMlp' }] }, /did you mean 'tcnModel'/],
+    [
+      { ensemble: [{ model: 'tcnModel', widht: 32 } as never, { model: 'rowMlp' }] },
+      /ensemble\.0 has no option 'widht'; did you mean 'width'/,
+    ],
+    [{ ensemble: [{ model: 'rowMlp' }, { model: 'tcnModel', width: 3 }] }, />=8 for ensemble\.1\.width but received 3/],
+    [{ ensemble: [{ model: 'rowMlp' }, { model: 'tcnModel', heads: 2 }] }, /tcnModel has no option 'heads'/],
+    [{ ensemble: 'snapshots', steps: 3, cycles: 4 }, /at most steps 3 for cycles but received 4/],
+    [
+      { ensemble: 'geometric', cycleMinLearningRate: 0.5 },
+      /at most cycleLearningRate 0\.0001 for cycleMinLearningRate/,
+    ],
+    [{ ensemble: 'snapshots', cycleLearningRate: 0.1 }, /ensemble 'geometric' with it for cycleLearningRate/],
+    [{ weighting: 'equal' }, /an ensemble with it for weighting/],
     [{ minLearningRate: 0.1 }, /at most learningRate 0\.0002 for minLearningRate/],
   ])('%o is refused', (input, message) => {
     expect(() => runConfig(input)).toThrow(expect.objectContaining({ code: 'OPTION' }));

@@ -40,7 +40,8 @@ export function chart(id: string, title: string, caption: string, values: Values
 /** Every chart that the metrics allow, in reading order. */
 export function runCharts(metrics: RunMetrics): Chart[] {
   const main = metrics.predictors[0];
-  const charts = [lossCurve(metrics), accuracyCurve(metrics)];
+  const together = metrics.training.history.length > 0;
+  const charts = together ? [lossCurve(metrics), accuracyCurve(metrics)] : [memberCurves(metrics)];
   if (main !== undefined) {
     charts.push(confusion(metrics, main), coverageCurve(metrics, main), calibration(metrics, main), latency(metrics));
   }
@@ -57,7 +58,7 @@ function lossCurve(metrics: RunMetrics): Chart {
   return chart(
     'loss',
     'Loss',
-    `Cross-entropy with label smoothing, summed over the horizons by their weights. The kept weights are those of step ${metrics.training.bestStep} (dashed).`,
+    `Cross-entropy with label smoothing, summed over the horizons by their weights. ${keptWeights(metrics)}`,
     values,
     {
       width: 460,
@@ -72,9 +73,54 @@ function lossCurve(metrics: RunMetrics): Chart {
           },
         },
         {
-          data: { values: [{ step: metrics.training.bestStep }] },
+          data: { values: keptSteps(metrics).map((step) => ({ step })) },
           mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' },
           encoding: { x: { field: 'step', type: 'quantitative' } },
+        },
+      ],
+    },
+  );
+}
+
+function keptSteps({ training: { bestStep }, ensemble }: RunMetrics): number[] {
+  return bestStep === undefined ? (ensemble?.members.map(({ step }) => step) ?? []) : [bestStep];
+}
+
+function keptWeights(metrics: RunMetrics): string {
+  const { bestStep } = metrics.training;
+  return bestStep === undefined
+    ? `The members' weights are those of steps ${keptSteps(metrics).join(', ')} (dashed).`
+    : `The kept weights are those of step ${bestStep} (dashed).`;
+}
+
+function memberCurves({ ensemble }: RunMetrics): Chart {
+  const members = ensemble?.members ?? [];
+  const values: Values = members.flatMap(({ name, training }) =>
+    (training?.history ?? []).flatMap(({ step, validationLoss }) =>
+      validationLoss === undefined ? [] : [{ step, loss: validationLoss, member: name }],
+    ),
+  );
+  return chart(
+    'loss',
+    'Validation loss of the members',
+    `Cross-entropy with label smoothing, summed over the horizons by their weights; of the ensemble ${ensemble?.validation.loss.toFixed(4)} (dashed).`,
+    values,
+    {
+      width: 460,
+      height: 260,
+      layer: [
+        {
+          mark: { type: 'line', interpolate: 'monotone', point: { size: 18 } },
+          encoding: {
+            x: { field: 'step', type: 'quantitative', title: 'step' },
+            y: { field: 'loss', type: 'quantitative', title: 'loss', scale: { zero: false } },
+            color: { field: 'member', type: 'nominal', title: null, sort: members.map(({ name }) => name) },
+          },
+        },
+        {
+          data: { values: [{ loss: ensemble?.validation.loss ?? null }] },
+          mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' },
+          encoding: { y: { field: 'loss', type: 'quantitative' } },
         },
       ],
     },

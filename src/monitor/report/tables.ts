@@ -1,4 +1,4 @@
-import type { RunMetrics } from '../run-metrics.js';
+import type { MemberMetrics, PredictionScore, RunMetrics, TrainingMetrics } from '../run-metrics.js';
 import { balance, bytes, count, duration, milliseconds, percent, scientific } from './format.js';
 
 /** A table with a heading row; the same content goes to the terminal and to the report. */
@@ -16,6 +16,7 @@ export function runTables(metrics: RunMetrics): Table[] {
     targetTable(metrics),
     accuracyTable(metrics),
     coverageTable(metrics),
+    memberTable(metrics),
     predictorTable(metrics),
     agreementTable(metrics),
   ].filter((table) => table.rows.length > 0);
@@ -88,6 +89,36 @@ function coverageTable(metrics: RunMetrics): Table {
   };
 }
 
+/** What each member of an ensemble reaches alone, and below them what they reach together. */
+function memberTable({ ensemble, horizons, predictors }: RunMetrics): Table {
+  const together = predictors[0];
+  const rows = horizons.flatMap(({ name }, h) => [
+    ...(ensemble?.members ?? []).map(({ name: member, weights, validation, scores }, m) => {
+      const { accuracy, macroF1, directional, logLoss } = scores[h];
+      return [
+        ...[m === 0 ? name : '', member, weights[h].toFixed(3), percent(validation.accuracy[h])],
+        ...[percent(accuracy), percent(macroF1), percent(directional), logLoss.toFixed(3)],
+      ];
+    }),
+    ...(ensemble === undefined || together === undefined
+      ? []
+      : [ensembleRow(ensemble.validation.accuracy[h], together.scores[h])]),
+  ]);
+  return {
+    title: 'Members of the ensemble',
+    note: `Weights ${ensemble?.weighting === 'equal' ? 'are equal' : 'were learned on the validation part'}. A member's scores on the test part are its own, in float32; those of the ensemble are of ${together?.name ?? 'no predictor'}. Direction: over all rows.`,
+    head: ['horizon', 'member', 'weight', 'validation', 'accuracy', 'macro-F1', 'direction', 'log loss'],
+    rows,
+  };
+}
+
+function ensembleRow(validation: number, { accuracy, macroF1, coverage, logLoss }: PredictionScore): string[] {
+  return [
+    ...['', 'ensemble', '', percent(validation)],
+    ...[percent(accuracy), percent(macroF1), percent(coverage[0].directional), logLoss.toFixed(3)],
+  ];
+}
+
 function predictorTable(metrics: RunMetrics): Table {
   return {
     title: 'Predictors',
@@ -155,10 +186,8 @@ export function runFacts(metrics: RunMetrics): [string, string][] {
     ['test part', part(split.test)],
     ['purge, embargo', `${split.purge} and ${split.embargo} rows at each border`],
     ['model', `${metrics.model.name}: ${metrics.model.description}; ${count(metrics.model.parameters)} parameters`],
-    [
-      'training',
-      `${count(training.steps)} steps of ${training.batch} windows in ${duration(training.seconds)} (${count(Math.round(training.examples / Math.max(training.seconds, 1e-9)))} windows/s); kept step ${count(training.bestStep)}${training.stoppedEarly ? ', stopped early' : ''}; seed ${metrics.seed}`,
-    ],
+    ...(metrics.ensemble?.members ?? []).map((member): [string, string] => [member.name, memberFacts(member)]),
+    ['training', `${trainingFacts(training)}; seed ${metrics.seed}`],
     [
       'machine',
       `${machine.cpu}, ${machine.isa}, ${machine.threads} thread${machine.threads === 1 ? '' : 's'}, Node ${machine.node}, flashbook ${metrics.flashbook}`,
@@ -166,4 +195,15 @@ export function runFacts(metrics: RunMetrics): [string, string][] {
     ['stages', metrics.stages.map((s) => `${s.name} ${duration(s.seconds)}`).join(' · ')],
   );
   return facts;
+}
+
+function trainingFacts({ steps, batch, seconds, examples, bestStep, stoppedEarly }: TrainingMetrics): string {
+  const rate = count(Math.round(examples / Math.max(seconds, 1e-9)));
+  const kept = bestStep === undefined ? '' : `; kept step ${count(bestStep)}`;
+  return `${count(steps)} steps of ${batch} windows in ${duration(seconds)} (${rate} windows/s)${kept}${stoppedEarly ? ', stopped early' : ''}`;
+}
+
+function memberFacts({ description, parameters, step, validation, training }: MemberMetrics): string {
+  const how = training === undefined ? `weights of step ${count(step)}` : trainingFacts(training);
+  return `${count(parameters)} parameters, validation loss ${validation.loss.toFixed(4)}; ${how}${training === undefined ? '' : `; ${description}`}`;
 }
