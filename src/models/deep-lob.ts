@@ -84,6 +84,7 @@ export class DeepLob extends ForecastModel<DeepLobOptions> {
   readonly lstm;
   readonly dropout;
   readonly outputs;
+  readonly returns;
 
   constructor(options: DeepLobOptions = {}) {
     super(forecastOptions('DeepLob', options, DEEP_LOB_DEFAULTS));
@@ -108,6 +109,7 @@ export class DeepLob extends ForecastModel<DeepLobOptions> {
       'outputs',
       Array.from({ length: horizons }, () => new Linear(64, classes)),
     );
+    this.returns = this.returnHeads(64);
   }
 
   forward(x: Tensor, options: ForwardOptions = {}): Tensor[] {
@@ -119,6 +121,7 @@ export class DeepLob extends ForecastModel<DeepLobOptions> {
     const mixed = this.inception.forward(convolved, options);
     const states = this.lstm.forward(mixed.reshape([batch, mixed.shape[1], 192]));
     const last = this.dropout.forward(selectStep(states, -1), options);
+    options.returns?.push(...this.returns.map((head) => head.forward(last)));
     return this.outputs.map((output) => output.forward(last));
   }
 }

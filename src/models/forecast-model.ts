@@ -1,7 +1,7 @@
 import { invalid } from '../core/errors.js';
 import { checkOptions, finite, integer, oneOf } from '../core/options.js';
 import type { Tensor } from '../graph/index.js';
-import { ClassifierHead, type ForwardOptions, Module, REGRESSIONS, type Regression } from '../nn/index.js';
+import { ClassifierHead, type ForwardOptions, Module, REGRESSIONS, type Regression, ReturnHead } from '../nn/index.js';
 
 /** What every forecasting model is built with. */
 export interface ForecastOptions {
@@ -46,6 +46,16 @@ export abstract class ForecastModel<O extends ForecastOptions = ForecastOptions>
     return this.children(
       'heads',
       Array.from({ length: horizons }, () => new ClassifierHead(width, hidden, classes, dropout, regression)),
+    );
+  }
+
+  /** With regression, what tells of the return of each horizon from `width` columns, for models whose logits are one layer over them. */
+  protected returnHeads(width: number): readonly ReturnHead[] {
+    const { horizons, regression } = this.options;
+    if (regression === 'none') return [];
+    return this.children(
+      'returns',
+      Array.from({ length: horizons }, () => new ReturnHead(width, regression)),
     );
   }
 

@@ -10,10 +10,11 @@ import {
   RowMlp,
   TcnModel,
 } from '../../src/models/index.js';
+import type { Regression } from '../../src/nn/index.js';
 
 export interface ArchitectureCase {
   name: string;
-  build(options?: { dropout?: number }): ForecastModel | PricePredictor;
+  build(options?: { dropout?: number; regression?: Regression }): ForecastModel | PricePredictor;
   /** Weights that int8 takes over. */
   quantised: number;
   /** Loss that remains when everything is learnt: that of the modules themselves. Default 0. */
