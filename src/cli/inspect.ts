@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import colors from 'picocolors';
-import type { Artefact } from '../export/index.js';
+import { type Artefact, outputNames } from '../export/index.js';
 import { bytes, count } from '../monitor/report/format.js';
 import { readArtefact } from '../predict/index.js';
 import { terminal } from './terminal.js';
@@ -44,7 +44,7 @@ function summary(file: string, size: number, artefact: Artefact): [string, strin
       'input',
       `${input.steps} steps × ${input.features.length} features, raw; clipped at ±${manifest.scaler.clip} standard deviations`,
     ],
-    ['output', `logits of ${output.classes.join(', ')} for horizons ${output.horizons.join(', ')}`],
+    ['output', `logits of ${output.classes.join(', ')} for horizons ${outputNames(output).join(', ')}`],
     ['label', options(manifest.label as Record<string, unknown>)],
     ['card', `${card.name}; ${card.createdAt}; seed ${card.seed}; data: ${card.dataSource}`],
     ['', card.description ?? ''],

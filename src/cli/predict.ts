@@ -4,6 +4,7 @@ import { FlashbookError } from '../core/errors.js';
 import { writeFileAtomic } from '../core/files.js';
 import { integer } from '../core/options.js';
 import { midPrices, sampleRows, WindowDataset } from '../data/index.js';
+import { outputNames } from '../export/index.js';
 import { computeFeatures, type FeatureSet } from '../features/index.js';
 import type { MarketSession } from '../market/index.js';
 import { softmaxRows } from '../metrics/index.js';
@@ -166,7 +167,8 @@ function predictionTable(
   mid: Float64Array,
   logits: Float32Array,
 ) {
-  const { horizons, classes } = predictor.manifest.output;
+  const { classes } = predictor.manifest.output;
+  const horizons = outputNames(predictor.manifest.output).map((name) => name.replace(/\W+/g, '_'));
   const probabilities = softmaxRows(logits, classes.length);
   const head = [
     'row',

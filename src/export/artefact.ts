@@ -19,7 +19,7 @@ import {
 import type { PlanSpec, TypedArray } from '../native/plan-spec.js';
 import type { ForwardOptions } from '../nn/index.js';
 import { encodeArtefact } from './artefact-file.js';
-import { Manifest, type ModelCard, parseManifest } from './manifest.js';
+import { Manifest, type ModelCard, outputNames, parseManifest } from './manifest.js';
 import { exportOnnx } from './onnx/export-graph.js';
 import { version } from './version.js';
 
@@ -46,7 +46,10 @@ export interface ArtefactOptions {
   featureNames: readonly string[];
   /** The label definition, stored as it is (JSON). */
   label: unknown;
+  /** One an output; those that come twice need `outputNames`. */
   horizons: readonly number[];
+  /** Names of the outputs, where horizons alone do not tell them apart. */
+  outputNames?: readonly string[];
   classes: readonly string[];
   card: ModelCard;
   /** Default 'f32'. 'bf16': products of operands rounded to bf16, see `autocast`. 'int8': dynamic int8 linears, see `quantiseLinear`. */
@@ -67,6 +70,7 @@ const OPTIONS = [
   'featureNames',
   'label',
   'horizons',
+  'outputNames',
   'classes',
   'card',
   'precision',
@@ -164,7 +168,7 @@ export function inferenceGraph(
 }
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {
-  const { model, featureSet, featureNames, label, horizons, classes, card } = options;
+  const { model, featureSet, featureNames, label, horizons, outputNames: names, classes, card } = options;
   const precision = oneOf('precision', options.precision ?? 'f32', ['f32', 'bf16', 'int8']);
   const batches = [...new Set(options.batches ?? [1, 8, 32])].sort((a, b) => a - b);
   for (const batch of batches) integer('batches', batch, 1, 4096);
@@ -173,7 +177,7 @@ function describeModel(options: ArtefactOptions, windows: number): Manifest {
     precision,
     model: { kind: model.constructor.name, options: { ...model.options }, parameters: parameterCount(model) },
     input: { name: 'features', steps: model.options.steps, features: [...featureNames] },
-    output: { name: 'logits', horizons: [...horizons], classes: [...classes] },
+    output: { name: 'logits', horizons: [...horizons], classes: [...classes], ...(names && { names: [...names] }) },
     featureSet: featureSet as Manifest['featureSet'],
     label: label as Manifest['label'],
     scaler: { clip: clipOf(options) },
@@ -193,7 +197,7 @@ function modelOnnx(graph: Graph, state: ReadonlyMap<string, TypedArray>, manifes
     state,
     docs: {
       features: `Raw feature windows, oldest step first: (batch, ${input.steps}, ${input.features.length}); columns: ${input.features.join(', ')}`,
-      logits: `(batch, horizons × classes): for each of the horizons ${output.horizons.join(', ')} the logits of ${classes}`,
+      logits: `(batch, horizons × classes): for each of the horizons ${outputNames(output).join(', ')} the logits of ${classes}`,
     },
     metadata: {
       precision,
@@ -224,13 +228,19 @@ function goldenWindows({ golden, model }: ArtefactOptions): number {
   return golden.length / windowLength;
 }
 
-function checkNames({ model, featureNames, classes, horizons }: ArtefactOptions): void {
+function checkNames({ model, featureNames, classes, horizons, outputNames: names }: ArtefactOptions): void {
   const { features } = model.options;
   if (featureNames.length !== features) {
     throw invalid('featureNames', `${features} names, as the model has inputs`, featureNames, 'SHAPE');
   }
   if (new Set(classes).size !== classes.length) throw invalid('classes', 'distinct names', classes);
   for (const horizon of horizons) finite('horizons', horizon, Number.MIN_VALUE);
+  if (names === undefined && new Set(horizons).size !== horizons.length) {
+    throw invalid('horizons', "different numbers, or 'outputNames' that tell the outputs apart", horizons);
+  }
+  if (names !== undefined && (names.length !== horizons.length || new Set(names).size !== names.length)) {
+    throw invalid('outputNames', `${horizons.length} distinct names, one a horizon`, names);
+  }
 }
 
 function checkHeads(logits: readonly Tensor[], batch: number, { horizons, classes }: ArtefactOptions): void {

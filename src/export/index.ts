@@ -8,7 +8,7 @@ export {
   writeArtefact,
 } from './artefact.js';
 export { Artefact } from './artefact-file.js';
-export type { Manifest, ModelCard } from './manifest.js';
+export { type Manifest, type ModelCard, outputNames } from './manifest.js';
 export { type ExportOnnxOptions, exportOnnx } from './onnx/export-graph.js';
 export { type PyTorchOptions, pytorchWeights } from './pytorch.js';
 export {

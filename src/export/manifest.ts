@@ -42,6 +42,8 @@ export const Manifest = z.object({
     /** In the unit that the label definition names. */
     horizons: z.array(z.number().positive()).min(1),
     classes: z.array(z.string()).min(2),
+    /** One name a horizon, where horizons alone do not tell outputs apart: several labels of the same horizon. */
+    names: z.array(z.string().min(1)).min(1).optional(),
   }),
   /** The feature set, as `computeFeatures` and `FeatureStream` take it. */
   featureSet: json,
@@ -59,6 +61,11 @@ export const Manifest = z.object({
   card: ModelCard,
 });
 export type Manifest = z.infer<typeof Manifest>;
+
+/** What to call the outputs: '10', or where there are several of one horizon 'A 10'. */
+export function outputNames({ names, horizons }: Manifest['output']): string[] {
+  return names ?? horizons.map(String);
+}
 
 /** Checks a value against a schema of this file; `where` says whose it is. */
 export function parseManifest<T>(schema: z.ZodType<T>, value: unknown, code: 'ARTEFACT' | 'OPTION', where: string): T {

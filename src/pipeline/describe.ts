@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { RunConfig } from './config.js';
 
 /** The label of a run in words, with its source. */
-export function labelDefinition({ label }: RunConfig): { kind: string; description: string } {
+export function labelDefinition({ label }: Pick<RunConfig, 'label'>): { kind: string; description: string } {
   return label === 'mid'
     ? {
         kind: 'mid',

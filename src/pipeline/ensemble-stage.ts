@@ -79,7 +79,12 @@ async function models({ data, config, common, onProgress }: StageContext): Promi
       model: build[m],
       options: { ...trainOptionsOf(own), onProgress: progress[m].update },
     })),
-    { ...common, weighting: config.weighting, onMember: (m, result) => progress[m].finish(result) },
+    {
+      ...common,
+      weighting: config.weighting,
+      onJoin: joining(onProgress),
+      onMember: (m, result) => progress[m].finish(result),
+    },
   );
   const runs = joined.results.map((result, m) => trainingMetrics(result, configs[m]));
   const sum = (of: (run: TrainingMetrics) => number) => runs.reduce((total, run) => total + of(run), 0);
@@ -107,8 +112,9 @@ async function snapshots({ data, config, common, onProgress }: StageContext): Pr
     // A validation loss that rises where a cycle begins is no reason to stop.
     ...{ steps, learningRate, cycles, weighting, patience: undefined },
     onProgress: progress.update,
+    onTrained: (result) => progress.finish(result, 'lowest at'),
+    onJoin: joining(onProgress),
   });
-  progress.finish(joined.result);
   return trained(joined, {
     ...{ kind: 'snapshots', weighting: weighting ?? 'equal', build: joined.steps.map(() => build) },
     title: `snapshot ensemble of the ${modelPreset(config.model).title}`,
@@ -141,8 +147,9 @@ async function geometric({ data, config, common, onProgress }: StageContext): Pr
     ...{ learningRate: highest, minLearningRate: config.cycleMinLearningRate ?? highest / 10 },
     ...{ patience: undefined, curriculum: undefined },
     onProgress: progress.update,
+    onTrained: (result) => progress.finish(result, 'lowest at'),
+    onJoin: joining(onProgress),
   });
-  progress.finish(joined.result);
   const [one, two] = [initial, joined.result].map((result) => trainingMetrics(result, config));
   return trained(joined, {
     ...{ kind: 'geometric', weighting: weighting ?? 'equal', build: joined.steps.map(() => build) },
@@ -157,6 +164,15 @@ async function geometric({ data, config, common, onProgress }: StageContext): Pr
       history: [...one.history, ...two.history.map((point) => ({ ...point, step: one.steps + point.step }))],
     },
   });
+}
+
+function joining(onProgress?: ProgressListener) {
+  return (fraction: number) =>
+    onProgress?.({
+      ...{ stage: 'join', done: Math.round(100 * fraction), total: 100, unit: '%' },
+      detail: 'members and ensemble on the validation part',
+      finished: fraction === 1,
+    });
 }
 
 /** A joined ensemble for export, scores and report. */

@@ -84,8 +84,8 @@ export function trainProgress(stage: string, onProgress?: ProgressListener) {
       const detail = `loss ${loss.toFixed(4)}${validation}${phase === 'evaluate' ? ' (evaluating)' : ''}`;
       onProgress?.({ stage, done: step, total, unit: 'steps', resumedFrom, detail });
     },
-    finish({ steps, bestStep, bestLoss }: Pick<TrainResult, 'steps' | 'bestStep' | 'bestLoss'>) {
-      const detail = `kept step ${bestStep}, validation loss ${bestLoss.toFixed(4)}`;
+    finish({ steps, bestStep, bestLoss }: Pick<TrainResult, 'steps' | 'bestStep' | 'bestLoss'>, what = 'kept') {
+      const detail = `${what} step ${bestStep}, validation loss ${bestLoss.toFixed(4)}`;
       onProgress?.({ stage, done: steps, total: steps, unit: 'steps', detail, finished: true });
     },
   };

@@ -7,7 +7,7 @@ import type { Schedule } from '../optim/index.js';
 import { snapshotCycles, triangular } from '../optim/index.js';
 import type { TrainCallback, WeightsNow } from './callbacks.js';
 import { mixtureWeights } from './ensemble-weights.js';
-import { type Evaluation, evaluate } from './evaluate.js';
+import { type Evaluation, evaluate, evaluateLogits } from './evaluate.js';
 import type { TrainOptions } from './options.js';
 import { predictLogits } from './predict-logits.js';
 import { type TrainResult, train } from './trainer.js';
@@ -38,9 +38,15 @@ export interface EnsembleMember {
 export const ENSEMBLE_WEIGHTINGS = ['equal', 'learned'] as const;
 export type EnsembleWeighting = (typeof ENSEMBLE_WEIGHTINGS)[number];
 
-export interface EnsembleOptions extends TrainOptions {
-  /** Default 'learned'. */
+/** How trained members become one model. */
+export interface JoinOptions {
+  /** Default 'learned' for different models, 'equal' (as in the papers) for members out of one run. */
   weighting?: EnsembleWeighting;
+  /** Told how much of the measuring on the validation windows is done that follows training. */
+  onJoin?: (fraction: number) => void;
+}
+
+export interface EnsembleOptions extends TrainOptions, JoinOptions {
   /** Told when a member is trained, by its place. */
   onMember?: (member: number, result: TrainResult) => void;
 }
@@ -54,7 +60,7 @@ export interface EnsembleOptions extends TrainOptions {
  */
 export async function trainEnsemble(
   members: readonly EnsembleMember[],
-  { weighting = 'learned', onMember, ...common }: EnsembleOptions,
+  { weighting = 'learned', onJoin, onMember, ...common }: EnsembleOptions,
 ): Promise<TrainedEnsemble & { results: TrainResult[] }> {
   if (members.length === 0) throw new FlashbookError('OPTION', 'expected at least one member', { name: 'members' });
   const names = members.map(({ name }) => name);
@@ -71,7 +77,14 @@ export async function trainEnsemble(
     onMember?.(m, results[m]);
   }
   const parts = members.map(({ model }, m) => ({ model, parameters: results[m].parameters }));
-  return { ...(await joined(parts, common, weighting)), results };
+  return { ...(await joined(parts, common, { weighting, onJoin })), results };
+}
+
+/** Of an ensemble out of one run. */
+export interface CycleOptions extends TrainOptions, JoinOptions {
+  steps: number;
+  /** Told when the run is over, before its members are joined. */
+  onTrained?: (result: TrainResult) => void;
 }
 
 /** An ensemble out of one run. */
@@ -81,14 +94,11 @@ export interface CycleEnsemble extends TrainedEnsemble {
   result: TrainResult;
 }
 
-export interface SnapshotOptions extends TrainOptions {
-  steps: number;
+export interface SnapshotOptions extends CycleOptions {
   /** The highest rate, at the beginning of every cycle. */
   learningRate: number;
   /** M: cycles, and so members. */
   cycles: number;
-  /** Default 'equal', as in the paper. */
-  weighting?: EnsembleWeighting;
 }
 
 /**
@@ -97,20 +107,16 @@ export interface SnapshotOptions extends TrainOptions {
  */
 export async function trainSnapshots(
   model: () => Classifier,
-  { cycles, weighting = 'equal', ...options }: SnapshotOptions,
+  { cycles, ...options }: SnapshotOptions,
 ): Promise<CycleEnsemble> {
   const { steps: totalSteps, learningRate } = options;
   const length = Math.ceil(integer('steps', totalSteps, 1) / integer('cycles', cycles, 1, totalSteps));
   const schedule = snapshotCycles({ learningRate, totalSteps, cycles });
-  return collected(model, options, {
-    schedule,
-    weighting,
-    takes: (step) => step % length === 0 || step === totalSteps,
-  });
+  const takes = (step: number) => step % length === 0 || step === totalSteps;
+  return collected(model, options, { schedule, takes });
 }
 
-export interface GeometricOptions extends TrainOptions {
-  steps: number;
+export interface GeometricOptions extends CycleOptions {
   /** α₁ and α₂: the rate at the ends of a cycle and in its middle. */
   learningRate: number;
   minLearningRate: number;
@@ -118,8 +124,6 @@ export interface GeometricOptions extends TrainOptions {
   cycle: number;
   /** Weights of a run that is nearly finished; from there the cycles begin. */
   initial: ReadonlyMap<string, Float32Array>;
-  /** Default 'equal', as in the paper. */
-  weighting?: EnsembleWeighting;
 }
 
 /**
@@ -129,19 +133,20 @@ export interface GeometricOptions extends TrainOptions {
  */
 export async function trainGeometric(
   model: () => Classifier,
-  { cycle, weighting = 'equal', ...options }: GeometricOptions,
+  { cycle, ...options }: GeometricOptions,
 ): Promise<CycleEnsemble> {
   const { learningRate, minLearningRate, steps } = options;
   const schedule = triangular({ learningRate, minLearningRate, cycle });
   integer('steps', steps, cycle / 2);
-  return collected(model, options, { schedule, weighting, takes: (step) => step % cycle === cycle / 2 });
+  const takes = (step: number) => step % cycle === cycle / 2;
+  return collected(model, options, { schedule, takes });
 }
 
 /** Trains under a schedule and joins the weights of the steps that are taken. */
 async function collected(
   model: () => Classifier,
-  options: TrainOptions,
-  { schedule, takes, weighting }: { schedule: Schedule; takes(step: number): boolean; weighting: EnsembleWeighting },
+  { weighting = 'equal', onJoin, onTrained, ...options }: CycleOptions,
+  { schedule, takes }: { schedule: Schedule; takes(step: number): boolean },
 ): Promise<CycleEnsemble> {
   const collector = new Collector(takes);
   const { learningRate: _, minLearningRate: __, warmupSteps: ___, ...others } = options;
@@ -162,8 +167,9 @@ async function collected(
       name: 'steps',
     });
   }
+  onTrained?.(result);
   const parts = collector.members.map((parameters) => ({ model, parameters }));
-  return { ...(await joined(parts, options, weighting)), steps, result };
+  return { ...(await joined(parts, options, { weighting, onJoin })), steps, result };
 }
 
 /** Keeps the weights after the steps that are taken; over an interruption they lie in the run's checkpoint. */
@@ -195,32 +201,33 @@ interface Part {
 async function joined(
   parts: readonly Part[],
   options: TrainOptions,
-  weighting: EnsembleWeighting,
+  { weighting, onJoin }: JoinOptions,
 ): Promise<TrainedEnsemble> {
   const { validation, device, batch, labelSmoothing = 0.1, horizonWeights, signal } = options;
-  const measure = { device, batch, labelSmoothing, horizonWeights, signal };
-  const members: Evaluation[] = [];
-  for (const { model, parameters } of parts) members.push(await evaluate(model(), parameters, validation, measure));
-  const { horizons } = validation;
+  const run = (pass: number) => ({
+    ...{ device, batch, signal },
+    onProgress: (fraction: number) => onJoin?.((pass + fraction) / (parts.length + 1)),
+  });
+  const measure = { labelSmoothing, horizonWeights };
+  const logits: Float32Array[][] = [];
+  for (const [m, part] of parts.entries()) {
+    logits.push(await predictLogits(part.model(), part.parameters, validation, run(m)));
+  }
   const weights =
-    weighting === 'equal'
-      ? equalWeights(horizons, parts.length)
-      : await learned(parts, validation, { device, batch, signal });
+    weighting === 'equal' ? equalWeights(validation.horizons, parts.length) : learnedWeights(logits, validation);
   const model = new Ensemble(
     parts.map((part) => part.model()),
     weights,
   );
   const parameters = ensembleParameters(parts.map((part) => part.parameters));
-  return { model, parameters, weights, members, ensemble: await evaluate(model, parameters, validation, measure) };
+  return {
+    ...{ model, parameters, weights },
+    members: logits.map((own) => evaluateLogits(own, validation, measure)),
+    ensemble: await evaluate(model, parameters, validation, { ...measure, ...run(parts.length) }),
+  };
 }
 
-async function learned(
-  parts: readonly Part[],
-  windows: Windows,
-  options: Pick<TrainOptions, 'device' | 'batch' | 'signal'>,
-): Promise<number[][]> {
-  const logits: Float32Array[][] = [];
-  for (const { model, parameters } of parts) logits.push(await predictLogits(model(), parameters, windows, options));
+function learnedWeights(logits: readonly Float32Array[][], windows: Windows): number[][] {
   return Array.from({ length: windows.horizons }, (_, h) => {
     const labels = windows.labels(h);
     return mixtureWeights(logits.map((heads) => probabilitiesOf(heads[h], labels)));

@@ -79,14 +79,7 @@ export class Evaluator {
       for (const [h, sum] of sums.entries()) sum.add(this.#logits[h], this.#targets[b % 2][h], count, this.#classes[h]);
       onFraction?.((b + 1) / batches);
     }
-    const horizons = sums.map(({ loss, hits, rows: labelled }) => ({
-      loss: loss / labelled,
-      accuracy: hits / labelled,
-      rows: labelled,
-    }));
-    let loss = 0;
-    for (const [h, weight] of this.#horizonWeights.entries()) if (weight > 0) loss += weight * horizons[h].loss;
-    return { loss, horizons };
+    return evaluationOf(sums, this.#horizonWeights);
   }
 
   /** Fills the buffers of batch b. The plan has its own copy of the batch before. A short last batch keeps old rows at its end. */
@@ -94,6 +87,28 @@ export class Evaluator {
     const indices = this.#rows.subarray(b * this.#batch, (b + 1) * this.#batch);
     this.#windows.batch(indices, this.#x, this.#targets[b % 2]);
   }
+}
+
+function evaluationOf(sums: readonly LossSum[], horizonWeights: readonly number[]): Evaluation {
+  const horizons = sums.map(({ loss, hits, rows }) => ({ loss: loss / rows, accuracy: hits / rows, rows }));
+  let loss = 0;
+  for (const [h, weight] of horizonWeights.entries()) if (weight > 0) loss += weight * horizons[h].loss;
+  return { loss, horizons };
+}
+
+/** What `evaluate` finds, from logits that are there already: one array (windows, classes) a horizon. */
+export function evaluateLogits(
+  logits: readonly Float32Array[],
+  windows: Pick<Windows, 'labels' | 'length'>,
+  { labelSmoothing = 0, horizonWeights }: Pick<EvaluateOptions, 'labelSmoothing' | 'horizonWeights'> = {},
+): Evaluation {
+  const { length } = windows;
+  const sums = logits.map((own, h) => {
+    const sum = new LossSum(labelSmoothing);
+    sum.add(own, windows.labels(h), length, own.length / length);
+    return sum;
+  });
+  return evaluationOf(sums, checkHorizonWeights(horizonWeights, logits.length));
 }
 
 export interface EvaluateOptions {

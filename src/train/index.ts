@@ -20,18 +20,20 @@ export { EarlyStopping } from './early-stopping.js';
 export { mixtureWeights } from './ensemble-weights.js';
 export {
   type CycleEnsemble,
+  type CycleOptions,
   ENSEMBLE_WEIGHTINGS,
   type EnsembleMember,
   type EnsembleOptions,
   type EnsembleWeighting,
   type GeometricOptions,
+  type JoinOptions,
   type SnapshotOptions,
   type TrainedEnsemble,
   trainEnsemble,
   trainGeometric,
   trainSnapshots,
 } from './ensembles.js';
-export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js';
+export { type EvaluateOptions, type Evaluation, evaluate, evaluateLogits } from './evaluate.js';
 export type { EvaluationRecord, History, HorizonEvaluation, StepRecord } from './history.js';
 export {
   type FindLearningRateOptions,

@@ -189,6 +189,9 @@ describe('buildArtefact refuses', () => {
     ['too few feature names', { featureNames: ['mid'] }, 'SHAPE', /5 names/],
     ['other horizons than the model has', { horizons: [10] }, 'SHAPE', /1 horizons × 3 classes but it gives/],
     ['other classes than the model has', { classes: ['down', 'up'] }, 'SHAPE', /2 classes but it gives/],
+    ['a horizon twice without names', { horizons: [10, 10] }, 'OPTION', /outputNames/],
+    ['two outputs of one name', { outputNames: ['A', 'A'] }, 'OPTION', /2 distinct names/],
+    ['too few names of outputs', { outputNames: ['A'] }, 'OPTION', /2 distinct names/],
     ['a class twice', { classes: ['up', 'up', 'flat'] }, 'OPTION', /distinct names/],
     [
       'a scaler of another width',

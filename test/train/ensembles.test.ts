@@ -102,13 +102,14 @@ test('the probabilities of an ensemble are the weighted means of its members', a
 });
 
 test('learned weights make the validation loss no worse than that of the best member', async () => {
+  const told: number[] = [];
   const { weights, members, ensemble, model, parameters, results } = await trainEnsemble(
     [
       { name: 'two layers', model: () => smallModel({ dropout: 0 }) },
       { name: 'one layer', model: () => smallModel({ layers: 1, dropout: 0 }), options: { learningRate: 0.02 } },
       { name: 'untrained', model: () => smallModel({ layers: 1 }), options: { steps: 1 } },
     ],
-    shortRun({ ...base, labelSmoothing: 0 }),
+    { ...shortRun({ ...base, labelSmoothing: 0 }), onJoin: (fraction) => told.push(fraction) },
   );
   expect(results).toHaveLength(3);
   for (const [h, list] of weights.entries()) {
@@ -117,7 +118,14 @@ test('learned weights make the validation loss no worse than that of the best me
     expect(ensemble.horizons[h].loss).toBeLessThan(best + 1e-6);
   }
   const again = await evaluate(model, parameters, base.validation, { device, batch: 16 });
-  expect(again.loss).toBe(ensemble.loss);
+  expect(again).toEqual(ensemble);
+  const alone = await evaluate(smallModel({ dropout: 0 }), results[0].parameters, base.validation, {
+    device,
+    batch: 16,
+  });
+  expect(members[0]).toEqual(alone);
+  expect(told.at(-1)).toBe(1);
+  expect([...told].sort((a, b) => a - b)).toEqual(told);
   expect(model.options).toMatchObject({ model: 'ensemble', steps: 5, features: 3, 'members.1.layers': 1 });
 });
 

@@ -1,15 +1,10 @@
-import { mean, median, sampleStandardDeviation } from 'simple-statistics';
+import { median } from 'simple-statistics';
 import { type Chart, chart } from '../../monitor/report/charts.js';
 import { balance, count, percent } from '../../monitor/report/format.js';
 import type { Table } from '../../monitor/report/tables.js';
+import { type Moments, moments, spread } from '../spread.js';
 import { ABLATION_COVERAGES, ABLATION_STRIDE, type AblationResults, type AblationRun } from './study.js';
 import { VARIANTS } from './variants.js';
-
-interface Moments {
-  mean: number;
-  /** Of one run, with n − 1; NaN for one run. */
-  deviation: number;
-}
 
 /** Runs of one variant over its seeds. */
 interface Summary {
@@ -156,15 +151,6 @@ function summaries({ runs }: AblationResults): Summary[] {
     group,
     runs: runs.filter((run) => run.variant === name),
   })).filter((summary) => summary.runs.length > 0);
-}
-
-function moments(values: number[]): Moments {
-  return { mean: mean(values), deviation: values.length > 1 ? sampleStandardDeviation(values) : Number.NaN };
-}
-
-/** 0.503, 0.004 → '50.3 ± 0.4 %'. */
-function spread({ mean: value, deviation }: Moments): string {
-  return Number.isNaN(deviation) ? percent(value) : `${(100 * value).toFixed(1)} ± ${percent(deviation)}`;
 }
 
 /** 0.42, 0.3 → '+0.4 ± 0.3'. */
