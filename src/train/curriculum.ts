@@ -5,15 +5,15 @@ import type { HorizonEvaluation } from './history.js';
 export interface Curriculum {
   /** Name and numbers; compared when a checkpoint is resumed. */
   readonly config: Readonly<Record<string, number | string | readonly number[]>>;
-  /** One run of it, over so many horizons, ordered from easy to hard. */
-  begin(horizons: number): CurriculumRun;
+  /** One run of it, over so many horizons, ordered from easy to hard, and so many steps. */
+  begin(horizons: number, steps: number): CurriculumRun;
 }
 
 export interface CurriculumRun {
   /** How much each horizon counts at a step, 0 … 1; the first always counts. */
   weights(step: number): number[];
-  /** Told the evaluations. */
-  observe(horizons: readonly HorizonEvaluation[]): void;
+  /** Told the evaluations, and after which step. */
+  observe(horizons: readonly HorizonEvaluation[], step: number): void;
   /** Plain data for a checkpoint. */
   snapshot(): unknown;
   restore(saved: unknown): void;
@@ -74,19 +74,29 @@ interface MasteryState {
 
 /**
  * The next horizon joins when the hardest that counts is learned: its validation accuracy has reached `accuracy`, or its validation loss
- * has not fallen for `patience` evaluations.
+ * has not fallen for `patience` evaluations. A loss that goes on falling to the end must not keep the others out: of H horizons h joins at
+ * the latest after the share h/(H − 1) of the first `share` of the steps, so that the hardest has 1 − `share` of them in any budget.
  */
-export function curriculumByMastery(options: { accuracy?: number; patience?: number } = {}): Curriculum {
-  checkOptions('curriculumByMastery', options, ['accuracy', 'patience']);
+export function curriculumByMastery(
+  options: { accuracy?: number; patience?: number; share?: number } = {},
+): Curriculum {
+  checkOptions('curriculumByMastery', options, ['accuracy', 'patience', 'share']);
   const accuracy = finite('accuracy', options.accuracy ?? 1, 0, 1);
   const patience = integer('patience', options.patience ?? 2, 1);
+  const share = finite('share', options.share ?? 0.5, 0, 1);
   return {
-    config: { curriculum: 'byMastery', accuracy, patience },
-    begin(horizons) {
+    config: { curriculum: 'byMastery', accuracy, patience, share },
+    begin(horizons, steps) {
       let state: MasteryState = { active: 1, best: null, stale: 0 };
+      // Horizon h has joined when more than h/(H − 1) · share · T steps are made; the first is there from the start.
+      const due = (step: number) =>
+        Array.from({ length: horizons }, (_, h) => h).filter((h) => step > (h / (horizons - 1 || 1)) * share * steps)
+          .length;
+      const active = (step: number) => Math.max(state.active, due(step));
       return {
-        weights: () => Array.from({ length: horizons }, (_, h) => (h < state.active ? 1 : 0)),
-        observe(evaluations) {
+        weights: (step) => Array.from({ length: horizons }, (_, h) => (h < active(step) ? 1 : 0)),
+        observe(evaluations, step) {
+          if (active(step) > state.active) state = { active: active(step), best: null, stale: 0 };
           const { loss, accuracy: reached } = evaluations[state.active - 1];
           const better = state.best === null || loss < state.best;
           state = { ...state, best: better ? loss : state.best, stale: better ? 0 : state.stale + 1 };

@@ -141,7 +141,7 @@ class TrainingRun {
     const { softTargets } = this.#changes;
     const { accumulate } = options;
     const inputWeights = options.curriculum !== undefined;
-    this.#curriculum = options.curriculum?.begin(this.#classes.length);
+    this.#curriculum = options.curriculum?.begin(this.#classes.length, options.steps);
     const scaleLoss = options.lossScale !== undefined;
     const traced = { ...options, softTargets, inputWeights, scaleLoss };
     const training = gradientGraph(model, shape, traced);
@@ -349,7 +349,7 @@ class TrainingRun {
     const best = this.#early.observe(this.#step, measured.loss);
     if (best) this.#best = readParameters(this.#evaluated, this.#parameters);
     this.#schedule.observe?.(measured.loss);
-    this.#curriculum?.observe(measured.horizons);
+    this.#curriculum?.observe(measured.horizons, this.#step);
     this.#evaluatedStep = this.#step;
     const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
     this.#history.evaluations.push(record);
