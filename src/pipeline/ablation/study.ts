@@ -8,7 +8,7 @@ import { setThreads } from '../../native/index.js';
 import { predictLogits, train } from '../../train/index.js';
 import { type RunConfig, type RunConfigInput, runConfig } from '../config.js';
 import { labelDefinition, shortSource } from '../describe.js';
-import { type PreparedData, prepareData, readStage, scaledWindows } from '../prepare.js';
+import { type PreparedData, prepareData, readStage, scaledWindows, trainingWindows } from '../prepare.js';
 import type { ProgressListener } from '../progress.js';
 import { runModel } from '../run-model.js';
 import { horizonMetrics, scoreHorizons } from '../score.js';
@@ -83,7 +83,15 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
   setThreads(threads);
   // The longest window of all decides the split, so that all variants see the same rows.
   const window = Math.max(config.window, ...VARIANTS.map(({ change }) => change.window ?? 0));
-  const data = prepareData(await readStage(config, { signal, onProgress }), { ...config, window }, onProgress);
+  const session = await readStage(config, { signal, onProgress });
+  const data = prepareData(session, { ...config, window }, onProgress);
+  // A scaler that is fitted with the mirror images is another one; split and labels are the same.
+  let mirrored: PreparedData | undefined;
+  const dataOf = ({ mirror }: RunConfig): PreparedData => {
+    if (!mirror) return data;
+    mirrored ??= prepareData(session, { ...config, window, mirror }, onProgress);
+    return mirrored;
+  };
   const results: AblationResults = {
     version: 2,
     source: shortSource(data.session.source),
@@ -105,9 +113,8 @@ export async function ablationStudy(options: AblationOptions): Promise<AblationR
   while (left.length > 0) {
     const { variant, seed } = left[0];
     report(`${variant.name}, seed ${seed}`);
-    results.runs.push(
-      await runVariant(variant, variantConfig(variant, { ...base, steps: config.steps, seed }), data, signal),
-    );
+    const own = variantConfig(variant, { ...base, steps: config.steps, seed });
+    results.runs.push(await runVariant(variant, own, dataOf(own), signal));
     left.shift();
     await writeFileAtomic(file, `${JSON.stringify(results, null, 1)}\n`);
   }
@@ -122,9 +129,9 @@ async function runVariant(
   signal: AbortSignal | undefined,
 ): Promise<AblationRun> {
   const scaled = data.scaler.transform(data.table.values);
-  const windows = (part: 'train' | 'validation' | 'test', steps: number) =>
+  const windows = (part: 'train' | 'validation', steps: number) =>
     part === 'train'
-      ? scaledWindows(data, scaled, part, steps, 1, config.regression !== 'none')
+      ? trainingWindows(data, scaled, { ...config, window: steps })
       : scaledWindows(data, scaled, part, steps, ABLATION_STRIDE);
   const parts = { train: windows('train', config.window), validation: windows('validation', config.window) };
   const options = { ...trainOptionsOf(config), ...parts, signal };
@@ -133,7 +140,7 @@ async function runVariant(
   const trained = await (variant.train ?? trainOnce)({ config, features, options, windows });
   const { user, system } = process.cpuUsage(begin);
 
-  const test = windows('test', config.window);
+  const test = scaledWindows(data, scaled, 'test', config.window, ABLATION_STRIDE);
   const { rows } = test;
   const heads = await predictLogits(trained.model, trained.parameters, test, {
     batch: 64,

@@ -6,7 +6,9 @@ import {
   type PricePredictorOptions,
 } from '../../models/index.js';
 import { CLASSES } from '../../monitor/run-metrics.js';
+import { adamW, layerwiseRates, steps, swaTail } from '../../optim/index.js';
 import {
+  curriculumBySteps,
   type TrainOptions,
   train,
   trainEnsemble,
@@ -136,10 +138,18 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'SWA', group: 'optimiser', change: { swa: 0.75 } },
   { name: 'no clipping', group: 'optimiser', change: { clipNorm: 0 } },
   { name: 'clipping by value', group: 'optimiser', change: { clipNorm: 0, clipValue: 0.1 } },
+  { name: 'layer-wise rates', group: 'optimiser', change: {}, train: trainedWith(layerwise) },
   { name: '2 batches a step, half of the steps', group: 'optimiser', change: { accumulate: 2 }, share: 1 / 2 },
 
   { name: 'constant', group: 'schedule', change: { schedule: 'constant' } },
   { name: 'cosine with restarts', group: 'schedule', change: { schedule: 'cosineRestarts' } },
+  { name: 'steps', group: 'schedule', change: {}, train: trainedWith(fallingSteps) },
+  {
+    name: 'SWA with a tail of constant rate',
+    group: 'schedule',
+    change: { swa: 0.75 },
+    train: trainedWith(constantTail),
+  },
   { name: 'one cycle', group: 'schedule', change: { schedule: 'oneCycle' } },
   { name: 'inverse square root', group: 'schedule', change: { schedule: 'inverseSqrt' } },
   { name: 'reduce on plateau', group: 'schedule', change: { schedule: 'reduceOnPlateau' } },
@@ -159,7 +169,9 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'learned horizon weights', group: 'regularisation', change: { learnHorizonWeights: true } },
   { name: 'locations of returns too (Huber)', group: 'regularisation', change: { regression: 'location' } },
   { name: 'quantiles of returns too', group: 'regularisation', change: { regression: 'quantiles' } },
+  { name: 'early stopping', group: 'regularisation', change: { patience: 2 } },
 
+  { name: 'mirror images', group: 'augmentation', change: { mirror: true } },
   { name: 'noise', group: 'augmentation', change: { augment: ['jitter'] } },
   { name: 'magnitude warping', group: 'augmentation', change: { augment: ['warpMagnitude'] } },
   { name: 'time warping', group: 'augmentation', change: { augment: ['warpTime'] } },
@@ -170,6 +182,7 @@ export const VARIANTS: readonly Variant[] = [
     change: { augment: ['sliceWindow', 'warpTime', 'warpMagnitude', 'jitter'] },
   },
 
+  { name: 'by steps', group: 'curriculum', change: {}, train: trainedWith(joiningBySteps) },
   { name: 'by competence', group: 'curriculum', change: { curriculum: 'competence' } },
   { name: 'by mastery', group: 'curriculum', change: { curriculum: 'mastery' } },
 
@@ -183,6 +196,38 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'base, rotary, LSTM, TCN', group: 'ensemble', change: {}, train: trainMixed },
   { name: 'transformerBase, base, LSTM, TCN', group: 'ensemble', change: {}, train: trainLargeMixed },
 ];
+
+/** One run with options that a configuration does not have. */
+function trainedWith(changed: (context: VariantContext) => Partial<TrainOptions>): Variant['train'] {
+  return async (context) => {
+    const model = runModel(context.config, context.features);
+    return { model, ...(await train(model, { ...context.options, ...changed(context) })) };
+  };
+}
+
+/** Rates that fall by a fifth from each part of the model to the one before. */
+function layerwise({ config }: VariantContext): Partial<TrainOptions> {
+  const layers = Array.from({ length: config.layers! }, (_, l) => `encoder.${l}`);
+  const groups = layerwiseRates(['embedding', ...layers, 'norm', 'heads'], 0.8);
+  return { optimizer: adamW({ weightDecay: config.weightDecay, clipNorm: config.clipNorm, groups }) };
+}
+
+/** A tenth of the rate after a third of the steps, a hundredth after two. */
+function fallingSteps({ config: { learningRate, steps: total } }: VariantContext): Partial<TrainOptions> {
+  return { schedule: steps({ learningRate, every: Math.ceil(total / 3) }) };
+}
+
+/** The cosine until averaging begins, then a fifth of the peak. */
+function constantTail({ config, options }: VariantContext): Partial<TrainOptions> {
+  const start = Math.max(1, Math.round(config.swa * config.steps));
+  return { schedule: swaTail(options.schedule!, { start, learningRate: config.learningRate / 5 }) };
+}
+
+/** The second horizon after a quarter of the steps, the third after half of them. */
+function joiningBySteps({ config: { horizons, steps: total } }: VariantContext): Partial<TrainOptions> {
+  const starts = horizons.slice(1).map((_, h) => Math.round((total * (h + 1)) / (2 * (horizons.length - 1))));
+  return { curriculum: curriculumBySteps({ starts }) };
+}
 
 /** A price predictor of the configuration with other sizes. */
 function predictor({ config, features }: VariantContext, change: PricePredictorOptions): PricePredictor {
