@@ -122,7 +122,11 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'activations computed again', group: 'precision', change: { recompute: 2 } },
 
   { name: 'SGD, momentum 0.9', group: 'optimiser', change: { optimizer: 'sgd', learningRate: 5e-2 } },
-  { name: 'SGD, Nesterov', group: 'optimiser', change: { optimizer: 'sgd', learningRate: 5e-2, nesterov: true } },
+  {
+    name: 'SGD, Nesterov momentum 0.9',
+    group: 'optimiser',
+    change: { optimizer: 'sgd', nesterov: true, learningRate: 5e-2 },
+  },
   { name: 'Adam', group: 'optimiser', change: { optimizer: 'adam' } },
   { name: 'LAMB', group: 'optimiser', change: { optimizer: 'lamb', learningRate: 1e-2 } },
   { name: 'Lookahead', group: 'optimiser', change: { lookahead: 5 } },
@@ -137,7 +141,7 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'EMA', group: 'optimiser', change: { ema: 0.99 } },
   { name: 'SWA', group: 'optimiser', change: { swa: 0.75 } },
   { name: 'no clipping', group: 'optimiser', change: { clipNorm: 0 } },
-  { name: 'clipping by value', group: 'optimiser', change: { clipNorm: 0, clipValue: 0.1 } },
+  { name: 'clipping by value', group: 'optimiser', change: { clipValue: 0.01 } },
   { name: 'layer-wise rates', group: 'optimiser', change: {}, train: trainedWith(layerwise) },
   { name: '2 batches a step, half of the steps', group: 'optimiser', change: { accumulate: 2 }, share: 1 / 2 },
 
@@ -158,7 +162,7 @@ export const VARIANTS: readonly Variant[] = [
 
   { name: 'no dropout', group: 'regularisation', change: { dropout: 0 } },
   { name: 'dropout 0.3', group: 'regularisation', change: { dropout: 0.3 } },
-  { name: 'dropout of attention weights', group: 'regularisation', change: { attentionDropout: 0.1 } },
+  { name: 'attention dropout', group: 'regularisation', change: { attentionDropout: 0.1 } },
   { name: 'DropPath', group: 'regularisation', change: { dropPath: 0.1 } },
   { name: 'no label smoothing', group: 'regularisation', change: { labelSmoothing: 0 } },
   { name: 'focal loss', group: 'regularisation', change: { focalGamma: 2, labelSmoothing: 0 } },
@@ -167,8 +171,9 @@ export const VARIANTS: readonly Variant[] = [
   { name: 'CutMix', group: 'regularisation', change: { cutmix: 1 } },
   { name: 'no weight decay', group: 'regularisation', change: { weightDecay: 0 } },
   { name: 'learned horizon weights', group: 'regularisation', change: { learnHorizonWeights: true } },
-  { name: 'locations of returns too (Huber)', group: 'regularisation', change: { regression: 'location' } },
-  { name: 'quantiles of returns too', group: 'regularisation', change: { regression: 'quantiles' } },
+
+  { name: 'location of returns', group: 'regularisation', change: { regression: 'location' } },
+  { name: 'location and quantiles of returns', group: 'regularisation', change: { regression: 'quantiles' } },
   { name: 'early stopping', group: 'regularisation', change: { patience: 2 } },
 
   { name: 'mirror images', group: 'augmentation', change: { mirror: true } },
