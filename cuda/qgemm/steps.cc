@@ -8,6 +8,10 @@ namespace flashbook {
 
 std::unique_ptr<Step> bind_qlinear(BindContext& context) {
   cuda::qgemm::Problem problem;
+  expect_counts(context, 3, 6, context.output_count() == 2 ? 2 : 1);
+  if (context.has_input(5) || context.output_count() == 2) {
+    throw BindError("peaks of rows are not passed on by CUDA; run this plan on the processor");
+  }
   const Operand& w = read_qlinear(context, problem, cuda::qgemm::kMaxInner);
   problem.activation = cuda::activation_attribute(context);
   if (problem.n > cuda::gemm::kMaxColumns) {

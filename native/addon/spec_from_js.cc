@@ -57,7 +57,7 @@ std::vector<double> numbers(const Napi::Value& value, const std::string& what) {
 DType dtype(const Napi::Value& value, const std::string& what) {
   DType result;
   if (!value.IsString() || !parse_dtype(value.As<Napi::String>().Utf8Value(), &result)) {
-    refuse(value, what, "one of 'f32', 'i32', 'u32', 'i8'");
+    refuse(value, what, "one of 'f32', 'i32', 'u32', 'i8', 'u8'");
   }
   return result;
 }

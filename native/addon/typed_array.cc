@@ -15,9 +15,10 @@ napi_typedarray_type array_type(DType dtype) {
     case DType::f32: return napi_float32_array;
     case DType::i32: return napi_int32_array;
     case DType::u32: return napi_uint32_array;
-    case DType::i8: break;
+    case DType::i8: return napi_int8_array;
+    case DType::u8: break;
   }
-  return napi_int8_array;
+  return napi_uint8_array;
 }
 
 const char* array_type_name(napi_typedarray_type type) {

@@ -3,8 +3,8 @@
 namespace flashbook {
 namespace {
 
-constexpr const char* kDtypeNames[] = {"f32", "i32", "u32", "i8"};
-constexpr int64_t kDtypeBytes[] = {4, 4, 4, 1};
+constexpr const char* kDtypeNames[] = {"f32", "i32", "u32", "i8", "u8"};
+constexpr int64_t kDtypeBytes[] = {4, 4, 4, 1, 1};
 constexpr int64_t kLargestTensor = int64_t{1} << 46;
 constexpr size_t kMostDimensions = 8;
 
@@ -14,7 +14,7 @@ const char* dtype_name(DType dtype) { return kDtypeNames[static_cast<int>(dtype)
 int64_t dtype_bytes(DType dtype) { return kDtypeBytes[static_cast<int>(dtype)]; }
 
 bool parse_dtype(const std::string& name, DType* dtype) {
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 5; i++) {
     if (name == kDtypeNames[i]) {
       *dtype = static_cast<DType>(i);
       return true;

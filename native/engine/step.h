@@ -15,7 +15,7 @@
 
 namespace flashbook {
 
-enum class DType : uint8_t { f32, i32, u32, i8 };
+enum class DType : uint8_t { f32, i32, u32, i8, u8 };
 
 // Instruction sets in rising order. A family without a kernel for a set uses the next lower one that it has.
 enum class Isa : uint8_t { scalar, avx2, avx512, avx512vnni, avx512bf16, amx };

@@ -47,6 +47,9 @@ template <int C, int A, int B> FB_INLINE void tile_dot_bf16() {
 template <int C, int A, int B> FB_INLINE void tile_dot_s8s8() {
   __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
 }
+template <int C, int A, int B> FB_INLINE void tile_dot_u8s8() {
+  __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+}
 
 }  // namespace
 }  // namespace FB_ISA

@@ -115,7 +115,7 @@ FB_INLINE VecF to_float(VecI a) { return {_mm256_cvtepi32_ps(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { return {bits_i(a.v)}; }
 FB_INLINE VecF as_float(VecI a) { return {bits_f(a.v)}; }
 
-// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
+// int8, uint8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
@@ -123,6 +123,16 @@ FB_INLINE void store_i8(int8_t* p, VecI x) {
 FB_INLINE void store_i16(int16_t* p, VecI x) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
+}
+FB_INLINE void store_u8(uint8_t* p, VecI x) {
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x.v), _mm256_extracti128_si256(x.v, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+FB_INLINE void maskstore_u8(uint8_t* p, VecI x, Mask m) {
+  uint8_t bytes[8];
+  store_u8(bytes, x);
+  const int lanes = __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(bits_f(m.v))));
+  for (int i = 0; i < lanes; i++) p[i] = bytes[i];
 }
 FB_INLINE VecI load_i8(const int8_t* p) { return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))}; }
 

@@ -112,9 +112,11 @@ FB_INLINE VecF to_float(VecI a) { return {_mm512_cvtepi32_ps(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { return {_mm512_castps_si512(a.v)}; }
 FB_INLINE VecF as_float(VecI a) { return {_mm512_castsi512_ps(a.v)}; }
 
-// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
+// int8, uint8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v)); }
 FB_INLINE void store_i16(int16_t* p, VecI x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(x.v)); }
+FB_INLINE void store_u8(uint8_t* p, VecI x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v)); }
+FB_INLINE void maskstore_u8(uint8_t* p, VecI x, Mask m) { _mm512_mask_cvtepi32_storeu_epi8(p, m.v, x.v); }
 FB_INLINE VecI load_i8(const int8_t* p) { return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 
 }  // namespace

@@ -88,9 +88,11 @@ FB_INLINE VecF to_float(VecI a) { return {static_cast<float>(a.v)}; }
 FB_INLINE VecI as_int(VecF a) { int32_t i; std::memcpy(&i, &a.v, 4); return {i}; }
 FB_INLINE VecF as_float(VecI a) { float f; std::memcpy(&f, &a.v, 4); return {f}; }
 
-// int8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
+// int8, uint8 or int16 in memory, int32 in lanes. Stores take lanes that fit.
 FB_INLINE void store_i8(int8_t* p, VecI x) { *p = static_cast<int8_t>(x.v); }
 FB_INLINE void store_i16(int16_t* p, VecI x) { *p = static_cast<int16_t>(x.v); }
+FB_INLINE void store_u8(uint8_t* p, VecI x) { *p = static_cast<uint8_t>(x.v); }
+FB_INLINE void maskstore_u8(uint8_t* p, VecI x, Mask m) { if (m.v) *p = static_cast<uint8_t>(x.v); }
 FB_INLINE VecI load_i8(const int8_t* p) { return {*p}; }
 
 }  // namespace

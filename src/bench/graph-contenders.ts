@@ -13,7 +13,7 @@ export interface GraphCase {
   frozen?: boolean;
 }
 
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array } as const;
 const size = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
 /** The graph as a plan of the native core, with the best instruction set or a given one. */

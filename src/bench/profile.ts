@@ -198,7 +198,7 @@ async function measured(
 }
 
 function boundOf({ kernel, attrs }: Plan['spec']['steps'][number]): ProfiledStep['bound'] {
-  if (kernel === 'qlinear') return 'int8';
+  if (kernel === 'qlinear' || kernel === 'qlinear_static') return 'int8';
   return attrs.precision === 'bf16' ? 'bf16' : 'f32';
 }
 

@@ -63,6 +63,7 @@ export { maxPool2d } from './ops/max-pool2d.js';
 export { mul } from './ops/mul.js';
 export { pinball } from './ops/pinball.js';
 export { qlinear, quantiseRow, roundHalfEven } from './ops/qlinear.js';
+export { qlinearStatic, type StaticLinearOptions } from './ops/qlinear-static.js';
 export { relu } from './ops/relu.js';
 export { reshape } from './ops/reshape.js';
 export { type RotaryLayout, rotary } from './ops/rotary.js';

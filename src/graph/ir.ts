@@ -85,6 +85,7 @@ const ARRAY_OF: Record<DType, new (data: ArrayLike<number>) => TypedArray> = {
   i32: Int32Array,
   u32: Uint32Array,
   i8: Int8Array,
+  u8: Uint8Array,
 };
 
 export class Graph {
@@ -248,16 +249,16 @@ function checkOperands(
     );
   }
   return names.map((declaration, i) => {
-    const [bare, dtype = 'f32'] = declaration.split(':');
+    const [bare, dtypes = 'f32'] = declaration.split(':');
     const optional = bare.endsWith('?');
     const name = optional ? bare.slice(0, -1) : bare;
     const tensor = given[i];
     if (tensor === undefined) {
       if (!optional) throw invalid(name, `a tensor as operand of ${operation}`, tensor, 'SHAPE');
-    } else if (tensor.dtype !== dtype) {
+    } else if (!dtypes.split('|').includes(tensor.dtype)) {
       throw new FlashbookError(
         'SHAPE',
-        `${operation}: expected dtype ${dtype} for ${name} but received ${tensor.dtype}`,
+        `${operation}: expected dtype ${dtypes.replace('|', ' or ')} for ${name} but received ${tensor.dtype}`,
         {
           operation,
           operand: name,

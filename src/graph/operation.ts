@@ -31,8 +31,8 @@ export interface NodeView<A extends Attributes = Attributes> {
 export interface Operation<A extends Attributes = Attributes> {
   readonly name: string;
   /**
-   * Operand names, for errors. `name?` is optional, `name:i32` has another dtype than f32, `name…` (alone) stands for one
-   * or more.
+   * Operand names, for errors. `name?` is optional, `name:i32` has another dtype than f32, `name:f32|u8` one of two, `name…`
+   * (alone) stands for one or more.
    */
   readonly operands: readonly string[];
   readonly results: readonly string[];

@@ -6,6 +6,7 @@ const CONSTRUCTORS: Readonly<Record<DType, new (length: number) => TypedArray>> 
   i32: Int32Array,
   u32: Uint32Array,
   i8: Int8Array,
+  u8: Uint8Array,
 };
 
 /** A new zeroed array for `dtype`. */

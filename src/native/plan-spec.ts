@@ -2,12 +2,12 @@
  * A plan: a graph after memory planning. A flat list of kernel calls over one arena and some named state buffers, plain
  * JSON, so that it can be stored in an artefact, inspected, and bound by any backend.
  */
-export type DType = 'f32' | 'i32' | 'u32' | 'i8';
+export type DType = 'f32' | 'i32' | 'u32' | 'i8' | 'u8';
 
 /** Bytes of one element. */
-export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, i32: 4, u32: 4, i8: 1 };
+export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, i32: 4, u32: 4, i8: 1, u8: 1 };
 
-export type TypedArray = Float32Array | Int32Array | Uint32Array | Int8Array;
+export type TypedArray = Float32Array | Int32Array | Uint32Array | Int8Array | Uint8Array;
 
 /** A dense row-major tensor: a place in the arena, or a whole named state buffer. */
 export interface PlanTensor {

@@ -215,7 +215,13 @@ export class NativePredictor implements Predictor {
   }
 }
 
-const PLAN_DTYPES: Readonly<Record<string, StateSpec['dtype']>> = { F32: 'f32', I32: 'i32', U32: 'u32', I8: 'i8' };
+const PLAN_DTYPES: Readonly<Record<string, StateSpec['dtype']>> = {
+  F32: 'f32',
+  I32: 'i32',
+  U32: 'u32',
+  I8: 'i8',
+  U8: 'u8',
+};
 
 function planDtype(name: string, dtype: string): StateSpec['dtype'] {
   const found = PLAN_DTYPES[dtype];

@@ -140,6 +140,8 @@ function viewAs(dtype: DType, buffer: ArrayBuffer, length: number): TypedArray {
       return new Uint32Array(buffer, 0, length);
     case 'i8':
       return new Int8Array(buffer, 0, length);
+    case 'u8':
+      return new Uint8Array(buffer, 0, length);
   }
 }
 

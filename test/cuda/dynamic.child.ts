@@ -52,8 +52,14 @@ const arrays = ins.map((t): TypedArray => {
   const { dtype, shape } = tensors[t];
   const length = shape.reduce((a, b) => a * b, 1);
   const draw = (): number =>
-    dtype === 'f32' ? Math.abs(random.normal()) : dtype === 'i8' ? random.below(255) - 127 : random.below(3);
-  return new { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array }[dtype](
+    dtype === 'f32'
+      ? Math.abs(random.normal())
+      : dtype === 'i8'
+        ? random.below(255) - 127
+        : dtype === 'u8'
+          ? random.below(256)
+          : random.below(3);
+  return new { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array }[dtype](
     Array.from({ length }, draw),
   );
 });

@@ -6,7 +6,7 @@ import type { TypedArray } from '../../src/native/plan-spec.js';
 import { CASES, type OperationCase, size } from '../graph/cases.js';
 import { fill } from '../graph/values.js';
 
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array } as const;
 
 /** The row with its first operand as the model's input and the others as initializers. */
 function model(row: OperationCase) {
@@ -40,6 +40,8 @@ const exportable = (row: OperationCase) =>
   !(row.operation === 'attention' && row.name.includes('dropout')) && // for training: refused
   !(row.operation === 'embedding' && row.name.includes('outside')) && // Gather refuses them
   !(row.operation === 'max_pool2d' && row.name.includes('special')) && // ONNX Runtime's MaxPool leaves NaN out
+  !(row.operation === 'qlinear_static' && row.name.includes('NaN')) && // ONNX Runtime gives it some level
+  !(row.operation === 'qlinear' && row.name.includes('peaks')) && // levels at a border may differ: tested by the values alone
   model(row).graph.nodes.every(({ operation }) => operation.operands.length === 0 || operation.onnx !== undefined);
 
 describe('ONNX Runtime agrees with the reference interpreter', () => {

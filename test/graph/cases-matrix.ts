@@ -1,5 +1,5 @@
 /** Rows of the operations that multiply matrices. */
-import { attention, attentionLast, linear, matmul, qlinear, type Shape } from '../../src/graph/index.js';
+import { attention, attentionLast, linear, matmul, qlinear, qlinearStatic, type Shape } from '../../src/graph/index.js';
 import type { Attributes } from '../../src/graph/operation.js';
 import { matmulOperation } from '../../src/graph/ops/matmul.js';
 import { type OperationCase, RNG, raw, size } from './case.js';
@@ -115,6 +115,110 @@ function qlinears(): OperationCase[] {
   );
   rows.push(
     row('infinity in one row', [...new Array(50).fill(1), Number.NEGATIVE_INFINITY, ...new Array(134).fill(-2)]),
+  );
+  return rows;
+}
+
+/** The peaks of a product's rows, and the product that takes them for its scales. */
+function qlinearPeaks(): OperationCase[] {
+  return [
+    [[5], 33, 17, 9],
+    [[2, 3], 6, 70, 5],
+  ].map(([leading, k, n, last]) => ({
+    operation: 'qlinear',
+    name: `(${leading}) × ${k} → ${n} with peaks → ${last}`,
+    inputs: [
+      { shape: [...(leading as number[]), k as number] },
+      { shape: [n as number, k as number], dtype: 'i8', values: 'int8' },
+      { shape: [n as number], values: 'positive' },
+      { shape: [last as number, n as number], dtype: 'i8', values: 'int8' },
+      { shape: [last as number], values: 'positive' },
+    ],
+    apply: ([x, wq, wscale, w2, scale2]) => {
+      const [y, peaks] = raw('qlinear', { activation: 'relu', peaks: true })([x, wq, wscale]);
+      return [qlinear(y, w2, scale2, undefined, { peaks })];
+    },
+    differentiable: false,
+    cpuOnly: true,
+    // A level at the border of two moves a result by far less than its row's largest, but by more than roundings.
+    ulps: 2 ** 14,
+  }));
+}
+
+function qlinearStatics(): OperationCase[] {
+  const rows: OperationCase[] = [];
+  const sizes: [Shape, number, number][] = [
+    [[1], 1, 1],
+    [[2, 3], 6, 7],
+    [[5], 33, 17],
+    [[13], 64, 48],
+    [[1], 128, 1024],
+    [[65], 130, 67],
+    [[7], 1024, 128],
+  ];
+  const ofX = { scale: Math.fround(0.02), zero: 117 };
+  for (const [leading, k, n] of sizes) {
+    // Results of the size of the largest magnitude over a third.
+    const ofY = { scale: Math.fround(Math.sqrt(k)), zero: 100 };
+    const weights = [
+      { shape: [n, k], dtype: 'i8', values: 'int8' },
+      { shape: [n], values: 'positive' },
+      { shape: [n] },
+      { shape: [...leading, n] },
+    ] as const;
+    for (const activation of ['none', 'relu', 'gelu'] as const) {
+      const name = `(${leading.join(', ')}) × ${k} → ${n} ${activation}`;
+      const row = { operation: 'qlinear_static', differentiable: false, cpuOnly: true };
+      rows.push({
+        ...row,
+        name,
+        inputs: [{ shape: [...leading, k] }, ...weights],
+        apply: ([x, wq, wscale, bias, residual]) => [
+          qlinearStatic(x, wq, wscale, bias, { activation, residual, x: ofX }),
+          qlinearStatic(x, wq, wscale, undefined, { activation, x: ofX }),
+        ],
+        ulps: 8,
+      });
+      rows.push({
+        ...row,
+        name: `${name}, levels`,
+        inputs: [{ shape: [...leading, k], dtype: 'u8', values: 'uint8' }, ...weights],
+        apply: ([x, wq, wscale, bias, residual]) => [
+          qlinearStatic(x, wq, wscale, bias, { activation, residual, x: ofX }),
+          qlinearStatic(x, wq, wscale, bias, { activation, x: ofX, y: ofY }),
+        ],
+        // One level where GELU's last bits decide.
+        ulps: activation === 'gelu' ? 2 ** 17 : 8,
+      });
+    }
+  }
+  // Levels inside: the first product writes what the second reads.
+  const chain = (name: string, values: Fill): OperationCase => ({
+    operation: 'qlinear_static',
+    name,
+    inputs: [
+      { shape: [5, 37], values },
+      { shape: [11, 37], dtype: 'i8', values: 'int8' },
+      { shape: [11], values: 'positive' },
+      { shape: [6, 11], dtype: 'i8', values: 'int8' },
+      { shape: [6], values: 'positive' },
+    ],
+    apply: ([x, wq, wscale, w2, scale2]) => {
+      const y = { scale: 5, zero: 31 };
+      const hidden = qlinearStatic(x, wq, wscale, undefined, { activation: 'relu', x: ofX, y });
+      return [qlinearStatic(hidden, w2, scale2, undefined, { x: y })];
+    },
+    differentiable: false,
+    cpuOnly: true,
+  });
+  rows.push(
+    chain('requantised between two products', 'normal'),
+    chain('infinities and extremes become the outermost levels', [1, Number.POSITIVE_INFINITY, -3e38, -0, 1e-45, 2, 3]),
+    chain(
+      'halves round to even',
+      [0.5, 1.5, 2.5, -0.5, -1.5].map((level) => Math.fround(level * ofX.scale)),
+    ),
+    chain('NaN becomes level 0', 'special'),
   );
   return rows;
 }
@@ -313,6 +417,8 @@ function lastOnly(batch: number, steps: number, heads: number, headDim: number, 
 export const MATRIX_CASES: readonly OperationCase[] = [
   ...linears(),
   ...qlinears(),
+  ...qlinearPeaks(),
+  ...qlinearStatics(),
   ...matmuls(),
   ...matmulEpilogues(),
   ...matmulSumRows(),

@@ -15,6 +15,7 @@ import {
   linear,
   matmul,
   qlinear,
+  qlinearStatic,
   quantiseRow,
   reshape,
   roundHalfEven,
@@ -238,6 +239,22 @@ describe('wrong operands are refused by name', () => {
     [
       'qlinear: expected shape (4) (one a row of wq) for wscale but received shape (5)',
       () => qlinear(f(2, 5), q(4, 5), f(5)),
+    ],
+    [
+      'qlinear: expected shape (2) (one a row of x) for peaks but received shape (3)',
+      () => qlinear(f(2, 5), q(4, 5), f(4), undefined, { peaks: f(3) }),
+    ],
+    [
+      'qlinear_static: expected dtype f32 or u8 for x but received i8',
+      () => qlinearStatic(q(2, 5), q(4, 5), f(4), undefined, { x: { scale: 1, zero: 0 } }),
+    ],
+    [
+      'expected a finite number of at least 7.888609052210118e-31 for x of qlinear_static.scale but received 0',
+      () => qlinearStatic(f(2, 5), q(4, 5), f(4), undefined, { x: { scale: 0, zero: 0 } }),
+    ],
+    [
+      'expected an integer between 0 and 255 for y of qlinear_static.zero but received 256',
+      () => qlinearStatic(f(2, 5), q(4, 5), f(4), undefined, { x: { scale: 1, zero: 0 }, y: { scale: 1, zero: 256 } }),
     ],
     ['add: expected the shape of a, (2, 3), or a suffix of it for b but received shape (2)', () => add(f(2, 3), f(2))],
     [

@@ -20,6 +20,7 @@ import {
   OPERATIONS,
   printGraph,
   qlinear,
+  qlinearStatic,
   readRowsOnly,
   relu,
   rewriteGraph,
@@ -33,6 +34,7 @@ import {
 } from '../../src/graph/index.js';
 import { layerNormOperation } from '../../src/graph/ops/layer-norm.js';
 import { layerNormGradOperation } from '../../src/graph/ops/layer-norm-grad.js';
+import { qlinearOperation } from '../../src/graph/ops/qlinear.js';
 import { fill } from './values.js';
 
 const kernels = (graph: Graph) =>
@@ -97,6 +99,24 @@ describe('fuseLinear', () => {
     const fused = fuseLinear(graph);
     expect(kernels(fused)).toEqual(['qlinear']);
     expectEqual(graph, fused);
+  });
+
+  test('fuses into qlinear_static too, and into no product whose peaks are gathered', () => {
+    const graph = new Graph();
+    const x = graph.input('x', [4, 6]);
+    const [wq, scale] = [graph.state('wq', [6, 6], 'i8'), graph.state('scale', [6])];
+    const y = qlinearStatic(x, wq, scale, undefined, { x: { scale: Math.fround(0.03), zero: 120 } });
+    graph.output('y', x.add(gelu(y)));
+    const fused = fuseLinear(graph);
+    expect(kernels(fused)).toEqual(['qlinear_static']);
+    expectEqual(graph, fused);
+
+    const gathered = new Graph();
+    const inputs = [gathered.input('x', [4, 6]), gathered.state('wq', [6, 6], 'i8'), gathered.state('scale', [6])];
+    const [z, peaks] = gathered.apply(qlinearOperation, inputs, { activation: 'none', peaks: true });
+    gathered.output('y', relu(z));
+    gathered.output('peaks', peaks);
+    expect(kernels(fuseLinear(gathered))).toEqual(['qlinear', 'relu']);
   });
 
   test('keeps gradients as they are', () => {

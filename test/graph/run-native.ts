@@ -1,7 +1,7 @@
 import { compilePlan, constants, type Graph, type Pass, stateSpecs, type Value } from '../../src/graph/index.js';
 import { cpu, type Device, type Isa, type TypedArray } from '../../src/native/index.js';
 
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array } as const;
 
 export interface NativeRun {
   outputs: Record<string, TypedArray>;

@@ -1,7 +1,7 @@
 /** Numbers for tests: seeded, rounded to float32 so that every backend starts from the same values. */
 import { Random } from '../../src/core/random.js';
 
-export type Fill = 'normal' | 'positive' | 'wide' | 'uniform' | 'special' | 'int8' | readonly number[];
+export type Fill = 'normal' | 'positive' | 'wide' | 'uniform' | 'special' | 'int8' | 'uint8' | readonly number[];
 
 const SPECIAL = [
   Number.NaN,
@@ -23,6 +23,7 @@ export function fill(kind: Fill, size: number, seed: number): Float64Array {
   return Float64Array.from({ length: size }, (_, i) => {
     if (typeof kind !== 'string') return kind[i % kind.length];
     if (kind === 'int8') return random.below(255) - 127;
+    if (kind === 'uint8') return random.below(256);
     if (kind === 'uniform') return Math.fround(random.float());
     const normal = Math.fround(random.normal());
     if (kind === 'positive') return Math.fround(0.2 + Math.abs(normal));

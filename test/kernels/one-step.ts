@@ -37,6 +37,7 @@ export interface StepOptions {
 export function dtypeOf(data: TypedArray): DType {
   if (data instanceof Float32Array) return 'f32';
   if (data instanceof Int8Array) return 'i8';
+  if (data instanceof Uint8Array) return 'u8';
   return data instanceof Uint32Array ? 'u32' : 'i32';
 }
 

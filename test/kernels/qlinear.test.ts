@@ -180,6 +180,38 @@ describe.each(sets)('qlinear on %s', (isa) => {
     }
   });
 
+  it('gathers the largest magnitude of each row of the result, and takes that of x for the scale', () => {
+    for (const [m, n, k] of [
+      [1, 1, 1],
+      [17, 35, 40],
+      [70, 1030, 130],
+      [33, 16, 64],
+    ]) {
+      for (const activation of ['none', 'gelu'] as const) {
+        const l = layer(m, n, k, { activation, bias: true, residual: true });
+        if (m > 16) {
+          l.x[3 * k + k - 1] = Number.NaN;
+          l.residual![5 * n + n - 1] = Number.NEGATIVE_INFINITY;
+          l.residual![6 * n] = -1e30;
+        }
+        const peaksOf = (x: Float32Array, columns: number) =>
+          Float32Array.from({ length: m }, (_, i) => {
+            return Math.max(...x.subarray(i * columns, (i + 1) * columns).map(Math.abs));
+          });
+        const y = run(l, { isa });
+        const call = callOf(l);
+        call.inputs.push({ shape: [m], data: peaksOf(l.x, k) });
+        call.outputs.push({ shape: [m] });
+        call.attrs = { activation, peaks: true };
+        for (const options of [{ threads: 1 }, { threads: 2, frozen: true }, { threads: 5 }]) {
+          const [same, peaks] = runStep(call, { isa, ...options });
+          expect(sameBits(same, y), `y of ${m}×${n}×${k}, ${activation}, ${options.threads} threads`).toBe(true);
+          expect([...peaks], `peaks of ${m}×${n}×${k}, ${activation}`).toEqual([...peaksOf(y, n)]);
+        }
+      }
+    }
+  });
+
   it('makes a row with NaN or infinity NaN, a row of zeros zero, and leaves the others', () => {
     for (const activation of ['none', 'relu', 'gelu'] as const) {
       const l = layer(17, 35, 40, { activation, bias: true });

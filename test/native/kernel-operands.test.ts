@@ -27,7 +27,7 @@ vi.hoisted(() => {
 
 const device = cpu();
 const { steps, available } = runtimeInfo();
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as const;
+const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array } as const;
 
 interface Operand {
   dtype: DType;
@@ -129,7 +129,7 @@ const FAULTS: readonly Fault[] = [
     [a.shape, b.shape] = [b.shape, a.shape];
   },
   (call, pick) => {
-    at(call.operands, pick).dtype = at<DType>(['f32', 'i32', 'u32', 'i8'], pick);
+    at(call.operands, pick).dtype = at<DType>(['f32', 'i32', 'u32', 'i8', 'u8'], pick);
   },
   (call, pick) => {
     const list = at([call.inputs, call.outputs], pick);

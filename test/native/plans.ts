@@ -73,6 +73,6 @@ export function acceptsOrRefuses(spec: PlanSpec, frozen: boolean): boolean {
 
 function ones(spec: PlanSpec, index: number): TypedArray {
   const { dtype, shape } = spec.tensors[index];
-  const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array };
+  const arrays = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array, u8: Uint8Array };
   return new arrays[dtype](shape.reduce((a, b) => a * b, 1)).fill(1);
 }

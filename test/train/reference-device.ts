@@ -27,7 +27,13 @@ async function runSequence(runs: readonly PlanRun[]): Promise<number> {
 }
 
 type Arrays = Record<DType, new (buffer: number | ArrayBuffer, offset?: number, length?: number) => TypedArray>;
-const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, i8: Int8Array } as unknown as Arrays;
+const ARRAYS = {
+  f32: Float32Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  i8: Int8Array,
+  u8: Uint8Array,
+} as unknown as Arrays;
 /** Nothing is rounded: float64 in memory too. */
 const PRECISE = { ...ARRAYS, f32: Float64Array } as unknown as Arrays;
 const count = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);

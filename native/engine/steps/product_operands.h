@@ -26,11 +26,12 @@ inline const float* a_column(const BindContext& context, size_t i, const Operand
 
 // y (…,N) of x (…,K), apart from it; sets m.
 template <class Problem>
-const Operand& result_of_rows(const BindContext& context, const Operand& x, Problem& problem) {
-  expect(x, DType::f32, {kAnyDims, problem.k}, "x");
+const Operand& result_of_rows(const BindContext& context, const Operand& x, Problem& problem, DType of_x = DType::f32,
+                              DType of_y = DType::f32) {
+  expect(x, of_x, {kAnyDims, problem.k}, "x");
   std::vector<int64_t> shape(x.shape.begin(), x.shape.end() - 1);
   shape.push_back(problem.n);
-  const Operand& y = expect(context.output(0), DType::f32, shape, "y");
+  const Operand& y = expect(context.output(0), of_y, shape, "y");
   expect_apart(y, x, "x");
   problem.m = problem.n == 0 ? 0 : y.elements() / problem.n;
   return y;
@@ -99,10 +100,10 @@ const Operand& read_matmul(BindContext& context, Problem& problem) {
   return b;
 }
 
-// qlinear: x (…,K), wq (N,K) i8, wscale (N), bias (N)?, residual (…,N)? → y (…,N). Returns wq.
+// qlinear: x (…,K), wq (N,K) i8, wscale (N), bias (N)?, residual (…,N)? → y (…,N). Where x or y is not float32, the problem
+// has another field for it, which the caller sets. Returns wq.
 template <class Problem>
-const Operand& read_qlinear(BindContext& context, Problem& problem, int64_t most_inner) {
-  expect_counts(context, 3, 5, 1);
+const Operand& read_qlinear(BindContext& context, Problem& problem, int64_t most_inner, DType of_x = DType::f32, DType of_y = DType::f32) {
   const Operand& x = context.input(0);
   const Operand& w = expect(context.input(1), DType::i8, {kAnySize, kAnySize}, "wq");
   problem.n = w.shape[0];
@@ -112,13 +113,13 @@ const Operand& read_qlinear(BindContext& context, Problem& problem, int64_t most
                     ": sums would not fit 32 bits");
   }
   const Operand& scale = expect(context.input(2), DType::f32, {problem.n}, "wscale");
-  const Operand& y = result_of_rows(context, x, problem);
+  const Operand& y = result_of_rows(context, x, problem, of_x, of_y);
   expect_apart(y, w, "wq");
   expect_apart(y, scale, "wscale");
-  problem.x = x.as<float>();
+  if (of_x == DType::f32) problem.x = x.as<float>();
   problem.w = w.as<int8_t>();
   problem.w_scale = scale.as<float>();
-  problem.y = y.as<float>();
+  if (of_y == DType::f32) problem.y = y.as<float>();
   problem.bias = a_column(context, 3, y, problem.n, "bias");
   problem.residual = like_result(context, 4, y, "residual");
   return w;

@@ -1,10 +1,15 @@
-// qlinear: y = activation(x·wᵀ + bias) + residual with int8 weights and activations quantised row by row as they come.
-// x (…,K) f32, wq (N,K) i8, wscale (N) f32, bias (N)?, residual (…,N)? → y (…,N)
+// qlinear {activation}: y = activation(x·wᵀ + bias) + residual with int8 weights and activations quantised row by row as they come.
+// x (…,K) f32, wq (N,K) i8, wscale (N) f32, bias (N)?, residual (…,N)?, peaks (…)? = max|x| of each row → y (…,N), peaks (…) = max|y|;
+// the second may be left out
+//
+// qlinear_static {activation, xScale, xZero, yScale, yZero}: the same with levels of fixed scales, u ≈ x / scale + zero.
+// x (…,K) f32 or u8, wq (N,K) i8, wscale (N) f32, bias (N)?, residual (…,N)? → y (…,N) f32, or u8 with yScale and yZero
 //
 // quantise_rows: the same quantisation alone. x (…,K) f32 → q (…,K) i8, scale (…) f32
 #include <algorithm>
 
 #include "engine/steps/gemm_run.h"
+#include "engine/steps/norm_operands.h"
 #include "engine/steps/product_operands.h"
 #include "engine/steps/split.h"
 #include "kernels/qgemm/qgemm.h"
@@ -18,9 +23,9 @@ constexpr double kFinishCost = 0.3, kGeluCost = 1.2;  // cycles an element of y
 
 class QLinear final : public Step {
  public:
-  explicit QLinear(BindContext& context) : kernels_(&qgemm_table(context.isa())) {
-    const Operand& w = read_qlinear(context, problem_, qgemm::kMaxInner);
-    problem_.activation = activation_attribute(context);
+  // The problem without packed weights, those of `w`.
+  QLinear(BindContext& context, const qgemm::Problem& problem, const Operand& w)
+      : kernels_(&qgemm_table(context.isa())), problem_(problem) {
     const int64_t k = problem_.k, n = problem_.n;
     const int64_t bytes = kernels_->packed_bytes(n, k);
     if (bytes > 0 && context.frozen() && w.is_state) {
@@ -48,6 +53,7 @@ class QLinear final : public Step {
       problem.packed_w = context.workspace;
     }
     std::byte* scratch = context.workspace + packed_bytes_;
+    start_peaks(0, problem.m);
     split_items(context.pool, grid_.blocks(), grid_.slots, [&](int64_t slot, int64_t index) {
       const Grid::Block block = grid_.block(index);
       kernels_->block(problem, block.m0, block.m1, block.n0, block.n1, scratch + slot * scratch_bytes_);
@@ -56,10 +62,11 @@ class QLinear final : public Step {
 
   RowCut rows() const override {
     if (packed_bytes_ > 0) return {};
-    return {problem_.m, 1, 1 << 0 | 1 << 4, static_cast<size_t>(scratch_bytes_)};
+    return {problem_.m, 1, 1 << 0 | 1 << 4 | 1 << 5, static_cast<size_t>(scratch_bytes_)};
   }
 
   void run_rows(RunContext& context, int64_t begin, int64_t end) override {
+    start_peaks(begin, end);
     for (int64_t n0 = 0; n0 < problem_.n; n0 += widest_) {
       kernels_->block(problem_, begin, end, n0, std::min(problem_.n, n0 + widest_), context.workspace);
     }
@@ -70,10 +77,15 @@ class QLinear final : public Step {
   }
   double bytes() const override {
     const double m = static_cast<double>(problem_.m), n = static_cast<double>(problem_.n), k = static_cast<double>(problem_.k);
-    return 4.0 * m * k + n * k + 4.0 * m * n * (problem_.residual != nullptr ? 2 : 1);
+    const double of_x = problem_.x != nullptr ? 4 : 1, of_y = problem_.y != nullptr ? 4 : 1;
+    return of_x * m * k + n * k + m * n * (of_y + (problem_.residual != nullptr ? 4 : 0));
   }
 
  private:
+  void start_peaks(int64_t begin, int64_t end) const {
+    if (problem_.y_peaks != nullptr) std::fill(problem_.y_peaks + begin, problem_.y_peaks + end, 0);
+  }
+
   const QGemmKernels* kernels_;
   qgemm::Problem problem_;
   Grid grid_;
@@ -81,6 +93,13 @@ class QLinear final : public Step {
   int64_t scratch_bytes_ = 0;   // of one slot of the grid
   int64_t packed_bytes_ = 0;    // of w in the workspace, in front of the scratch
 };
+
+qgemm::Affine affine_attributes(const BindContext& context, const char* scale, const char* zero) {
+  const double value = context.number(scale);
+  if (!(value >= 0x1p-100 && value <= 0x1p100)) attribute_error(scale, "a scale from 2^-100 to 2^100", value);
+  const float rounded = static_cast<float>(value);
+  return {rounded, 1.0f / rounded, static_cast<int32_t>(integer_attribute(context, zero, 0, 255))};
+}
 
 class QuantiseRows final : public Step {
  public:
@@ -117,7 +136,45 @@ class QuantiseRows final : public Step {
 
 }  // namespace
 
-std::unique_ptr<Step> bind_qlinear(BindContext& context) { return std::make_unique<QLinear>(context); }
+std::unique_ptr<Step> bind_qlinear(BindContext& context) {
+  expect_counts(context, 3, 6, context.output_count() == 2 ? 2 : 1);
+  qgemm::Problem problem;
+  const Operand& w = read_qlinear(context, problem, qgemm::kMaxInner);
+  problem.activation = activation_attribute(context);
+  const Operand& y = context.output(0);
+  if (context.has_input(5)) {
+    const Operand& peaks = expect_row_values(context.input(5), context.input(0), "peaks");
+    expect_apart(y, peaks, "peaks");
+    problem.x_peaks = peaks.as<int32_t>();
+  }
+  if (context.output_count() == 2) {
+    const Operand& peaks = expect_row_values(context.output(1), y, "peaks of y");
+    for (size_t i = 0; i < context.input_count(); i++) {
+      if (context.has_input(i)) expect_apart(peaks, context.input(i), "an input");
+    }
+    expect_apart(peaks, y, "peaks of y");
+    problem.y_peaks = peaks.as<int32_t>();
+  }
+  return std::make_unique<QLinear>(context, problem, w);
+}
+
+std::unique_ptr<Step> bind_qlinear_static(BindContext& context) {
+  expect_counts(context, 3, 5, 1);
+  const Operand &x = context.input(0), &y = context.output(0);
+  const DType of_x = x.dtype == DType::u8 ? DType::u8 : DType::f32, of_y = y.dtype == DType::u8 ? DType::u8 : DType::f32;
+  qgemm::Problem problem;
+  const Operand& w = read_qlinear(context, problem, qgemm::kMaxInnerLevels, of_x, of_y);
+  problem.activation = activation_attribute(context);
+  problem.is_static = true;
+  problem.x_affine = affine_attributes(context, "xScale", "xZero");
+  if (of_x == DType::u8) problem.levels = x.as<uint8_t>();
+  if (of_y == DType::u8) {
+    problem.y_levels = y.as<uint8_t>();
+    problem.y_affine = affine_attributes(context, "yScale", "yZero");
+  }
+  return std::make_unique<QLinear>(context, problem, w);
+}
+
 std::unique_ptr<Step> bind_quantise_rows(BindContext& context) { return std::make_unique<QuantiseRows>(context); }
 
 }  // namespace flashbook

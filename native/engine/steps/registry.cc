@@ -98,6 +98,7 @@ std::unique_ptr<Step> bind_update_sgd(BindContext&);
 
 // qgemm
 std::unique_ptr<Step> bind_qlinear(BindContext&);
+std::unique_ptr<Step> bind_qlinear_static(BindContext&);
 std::unique_ptr<Step> bind_quantise_rows(BindContext&);
 
 // recurrent
@@ -224,6 +225,7 @@ constexpr Entry kEntries[] = {
 
     // qgemm
     {"qlinear", bind_qlinear},
+    {"qlinear_static", bind_qlinear_static},
     {"quantise_rows", bind_quantise_rows},
 
     // recurrent

@@ -19,8 +19,8 @@ struct RowScale {
   float inverse;   // 127 / amax, 0 where all q are 0
 };
 
-// The bits of |x| as an integer rise with |x|, and NaN lies above infinity: an integer maximum sees them all.
-FB_INLINE RowScale row_scale(const float* x, int64_t k) {
+// The bits of max |x|. Those of |x| as an integer rise with |x|, and NaN lies above infinity: an integer maximum sees them all.
+FB_INLINE int32_t row_peak(const float* x, int64_t k) {
   constexpr int W = VecF::width;
   const VecI magnitude = set1i(0x7fffffff);
   VecI top0 = set1i(0), top1 = top0, top2 = top0, top3 = top0;
@@ -35,7 +35,10 @@ FB_INLINE RowScale row_scale(const float* x, int64_t k) {
     const Mask m = first(k - i < W ? static_cast<int>(k - i) : W);
     top0 = max(top0, as_int(maskload(x + i, m)) & magnitude);
   }
-  const int32_t bits = reduce_max(max(max(top0, top1), max(top2, top3)));
+  return reduce_max(max(max(top0, top1), max(top2, top3)));
+}
+
+FB_INLINE RowScale row_scale(int32_t bits) {
   constexpr int32_t kInfinity = 0x7f800000;
   if (bits >= kInfinity) return {__builtin_nanf(""), 0.0f};
   float amax;
@@ -50,11 +53,12 @@ FB_INLINE RowScale row_scale(const float* x, int64_t k) {
 // No clamp: |x| ≤ amax, and amax · (127 / amax) differs from 127 by roundings alone, far from 127.5.
 FB_INLINE VecI quantised(VecF x, VecF inverse) { return to_int(x * inverse); }
 
-// Quantises k values; store(i, q) takes a vector of results at element i, the lanes past the end being 0.
+// Quantises k values whose largest magnitude has the bits `peak`; store(i, q) takes a vector of results at element i, the lanes past the end
+// being 0.
 template <class Store>
-FB_INLINE float quantise_row(const float* x, int64_t k, Store store_lanes) {
+FB_INLINE float quantise_row(const float* x, int64_t k, int32_t peak, Store store_lanes) {
   constexpr int W = VecF::width;
-  const RowScale row = row_scale(x, k);
+  const RowScale row = row_scale(peak);
   const VecF inverse = set1(row.inverse);
   if (row.inverse == 0.0f) {
     for (int64_t i = 0; i < k; i += W) store_lanes(i, set1i(0));
@@ -68,9 +72,9 @@ FB_INLINE float quantise_row(const float* x, int64_t k, Store store_lanes) {
 
 #if defined(FB_SIMD_512)
 // 64 levels at a time, their bits changed by `flip`: 0x80 makes q + 128 of them. Whole vectors of 16 are written.
-FB_INLINE float quantise_row_bytes(const float* x, int64_t k, int8_t* q, int8_t flip) {
+FB_INLINE float quantise_row_bytes(const float* x, int64_t k, int32_t peak, int8_t* q, int8_t flip) {
   constexpr int W = VecF::width;
-  const RowScale row = row_scale(x, k);
+  const RowScale row = row_scale(peak);
   const __m512i change = _mm512_set1_epi8(flip);
   if (row.inverse == 0.0f) {
     for (int64_t i = 0; i < k; i += W) _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i), _mm512_castsi512_si128(change));
@@ -103,7 +107,7 @@ FB_INLINE int64_t level_stride(int64_t k) { return (k + 63) / 64 * 64 + 64; }
   constexpr int W = VecF::width;
   for (int64_t i = 0; i < rows; i++) {
     int8_t* const to = q + i * k;
-    scale[i] = quantise_row(x + i * k, k, [to, k](int64_t at, VecI lanes) {
+    scale[i] = quantise_row(x + i * k, k, row_peak(x + i * k, k), [to, k](int64_t at, VecI lanes) {
       if (at + W <= k) {
         store_i8(to + at, lanes);
       } else {

@@ -50,6 +50,7 @@ import { mulOperation } from './mul.js';
 import { pinballOperation } from './pinball.js';
 import { pinballGradOperation } from './pinball-grad.js';
 import { qlinearOperation } from './qlinear.js';
+import { qlinearStaticOperation } from './qlinear-static.js';
 import { reluOperation } from './relu.js';
 import { reluGradOperation } from './relu-grad.js';
 import { reshapeOperation } from './reshape.js';
@@ -86,6 +87,7 @@ import { weightNormGradOperation } from './weight-norm-grad.js';
 const ALL = [
   linearOperation,
   qlinearOperation,
+  qlinearStaticOperation,
   matmulOperation,
   matmulSumRowsOperation,
   addOperation,

@@ -1,28 +1,38 @@
 import { checkOptions } from '../../core/options.js';
 import type { Tensor } from '../ir.js';
 import { ONNX_TYPE, onnxScalar } from '../onnx-lowering.js';
-import { columns, elements, type Operation, rows } from '../operation.js';
+import { columns, elements, f32, type Operation, rows } from '../operation.js';
 import { expectShape } from '../shape.js';
 import { type Activation, activationOf, inferLinear, type LinearOptions, onnxEpilogue } from './linear.js';
 
+type QLinearAttributes = { activation: Activation; peaks?: boolean };
+
+export interface QLinearOptions extends Omit<LinearOptions, 'precision'> {
+  /** max|x| of each row, where a qlinear with the attribute `peaks` gave it with x: it need not be found again. */
+  peaks?: Tensor;
+}
+
 /**
  * linear with int8 weights, symmetric per output channel, and int8 activations, symmetric per row and dynamic.
- * x (…, K), wq int8 (N, K), wscale (N), bias? (N), residual? (…, N) → y (…, N).
+ * x (…, K), wq int8 (N, K), wscale (N), bias? (N), residual? (…, N), peaks? (…) = max|x| → y (…, N); with the attribute `peaks` also
+ * peaks (…) = max|y|, gathered while y is computed; NaN for a row with NaN.
  *
  * For each row, in float32: a = max|x|; q = clamp(roundHalfEven(x · (127/a)), ±127), s = a/127; q = 0 where a = 0.
  * y = act(Σ q·wq · (s · wscale[n]) + bias) + residual, the sum in exact integers. A row with NaN or infinity gives NaN.
  * No gradient.
  */
-export const qlinearOperation: Operation<{ activation: Activation }> = {
+export const qlinearOperation: Operation<QLinearAttributes> = {
   name: 'qlinear',
-  operands: ['x', 'wq:i8', 'wscale', 'bias?', 'residual?'],
-  results: ['y'],
-  infer([x, wq, wscale, bias, residual], { activation }) {
+  operands: ['x', 'wq:i8', 'wscale', 'bias?', 'residual?', 'peaks?'],
+  results: ['y', 'peaks'],
+  infer([x, wq, wscale, bias, residual, peaks], { activation, peaks: gathered = false }) {
     const y = inferLinear('qlinear', [x, wq, bias, residual], activation);
     expectShape('qlinear', 'wscale', wscale, [wq.shape[0]], 'one a row of wq');
-    return [y];
+    const leading = x.shape.length === 1 ? [1] : x.shape.slice(0, -1);
+    if (peaks !== undefined) expectShape('qlinear', 'peaks', peaks, leading, 'one a row of x');
+    return gathered ? [y, f32(leading)] : [y];
   },
-  reference([x, wq, wscale, bias, residual], { activation }, [y]) {
+  reference([x, wq, wscale, bias, residual], { activation }, [y, peaks]) {
     const [n, k] = wq.shape;
     const act = activationOf(activation);
     const q = new Int8Array(k);
@@ -35,6 +45,7 @@ export const qlinearOperation: Operation<{ activation: Activation }> = {
         const at = row * n + j;
         y.data[at] = residual === undefined ? act(z) : act(z) + residual.data[at];
       }
+      if (peaks !== undefined) peaks.data[row] = Math.max(...y.data.subarray(row * n, (row + 1) * n).map(Math.abs));
     }
   },
   /**
@@ -60,21 +71,15 @@ export const qlinearOperation: Operation<{ activation: Activation }> = {
     const [rowScale] = builder.emit('Div', [peak, limit]);
     const [rowScaled] = builder.emit('Mul', [sums, rowScale]);
     const [product] = builder.emit('Mul', [rowScaled, wscale]);
-    return [onnxEpilogue(builder, product, activation, bias, residual)];
+    return [onnxEpilogue(builder, product, activation, bias, residual), ''];
   },
   flops: ([x], [y]) => 2 * elements(y.shape) * columns(x.shape),
 };
 
-export function qlinear(
-  x: Tensor,
-  wq: Tensor,
-  wscale: Tensor,
-  bias?: Tensor,
-  options: Omit<LinearOptions, 'precision'> = {},
-): Tensor {
-  checkOptions('qlinear', options, ['activation', 'residual']);
-  const { activation = 'none', residual } = options;
-  return x.graph.apply(qlinearOperation, [x, wq, wscale, bias, residual], { activation })[0];
+export function qlinear(x: Tensor, wq: Tensor, wscale: Tensor, bias?: Tensor, options: QLinearOptions = {}): Tensor {
+  checkOptions('qlinear', options, ['activation', 'residual', 'peaks']);
+  const { activation = 'none', residual, peaks } = options;
+  return x.graph.apply(qlinearOperation, [x, wq, wscale, bias, residual, peaks], { activation })[0];
 }
 
 /** Quantises one row into q, as all backends do, and returns its scale: NaN if the row holds NaN or infinity. */

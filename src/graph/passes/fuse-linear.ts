@@ -4,6 +4,7 @@ import { addOperation } from '../ops/add.js';
 import { geluOperation } from '../ops/gelu.js';
 import { linearOperation } from '../ops/linear.js';
 import { qlinearOperation } from '../ops/qlinear.js';
+import { qlinearStaticOperation } from '../ops/qlinear-static.js';
 import { reluOperation } from '../ops/relu.js';
 import { countUses, type Rewriter, rewriteGraph } from '../rewrite.js';
 import { sameShape } from '../shape.js';
@@ -12,6 +13,7 @@ import { sameShape } from '../shape.js';
 const RESIDUAL = new Map<unknown, number>([
   [linearOperation, 3],
   [qlinearOperation, 4],
+  [qlinearStaticOperation, 4],
 ]);
 
 const ACTIVATION = new Map<unknown, string>([
@@ -70,5 +72,6 @@ function fusibleHost(tensor: Tensor, uses: ReadonlyMap<Tensor, number>, rewriter
   if (uses.get(tensor) !== 1) return undefined;
   const host = rewriter.get(tensor).node;
   const residual = RESIDUAL.get(host.operation);
-  return residual !== undefined && host.inputs[residual] === undefined ? host : undefined;
+  const free = residual !== undefined && host.inputs[residual] === undefined && host.outputs.length === 1;
+  return free ? host : undefined;
 }

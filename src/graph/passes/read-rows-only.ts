@@ -11,6 +11,7 @@ import { layerNormOperation } from '../ops/layer-norm.js';
 import { linearOperation } from '../ops/linear.js';
 import { mulOperation } from '../ops/mul.js';
 import { qlinearOperation } from '../ops/qlinear.js';
+import { qlinearStaticOperation } from '../ops/qlinear-static.js';
 import { reluOperation } from '../ops/relu.js';
 import { reshape } from '../ops/reshape.js';
 import { routeOperation } from '../ops/route.js';
@@ -25,7 +26,8 @@ import { sameShape } from '../shape.js';
 /** Operations that treat each row alone, with the operands that have the rows; the others are shared by all rows. */
 const ROW_WISE = new Map<unknown, (node: Node) => readonly number[] | undefined>([
   [linearOperation, () => [0, 3]],
-  [qlinearOperation, () => [0, 4]],
+  [qlinearOperation, (node) => (node.inputs[5] === undefined && !node.attrs.peaks ? [0, 4] : undefined)],
+  [qlinearStaticOperation, () => [0, 4]],
   [layerNormOperation, () => [0]],
   [standardizeOperation, () => [0]],
   [reluOperation, () => [0]],
