@@ -36,6 +36,10 @@ template <int T> FB_INLINE void tile_zero() { __asm__ volatile("tilezero %%tmm%c
 template <int T> FB_INLINE void tile_load(const void* p, int64_t stride) {
   __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(T) : "memory");
 }
+// The same for what is read once from L2 or beyond: it leaves in L1 what is there.
+template <int T> FB_INLINE void tile_stream(const void* p, int64_t stride) {
+  __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(T) : "memory");
+}
 template <int T> FB_INLINE void tile_store(void* p, int64_t stride) {
   __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(T) : "memory");
 }

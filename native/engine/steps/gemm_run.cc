@@ -63,7 +63,7 @@ void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Ope
     const double b_cost = (packing_ == Packing::in_block ? kCopyCost : kReadCost) * n * k;
     // Sums that do not stay in L2 come and go once for each part of k whose share of B does.
     const double depth = problem.a_col == 1 ? std::max(256.0, cache / 2 / (4 * n)) : 256.0;
-    const double passes = 16 * m * n > cache ? std::ceil(k / depth) : 1.0;
+    const double passes = 16 * m * n > cache && !kernels_->sums_stay ? std::ceil(k / depth) : 1.0;
     return m * n * k / speed + a_cost + b_cost + kSumCost * m * n * passes;
   });
   slots_ = parts_ > 1 ? static_cast<int>(std::min<int64_t>({threads, 64, grid_.blocks() * parts_})) : grid_.slots;

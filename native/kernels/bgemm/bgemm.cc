@@ -10,7 +10,7 @@ namespace FB_ISA {
 extern const GemmKernels bgemm_kernels;
 const GemmKernels bgemm_kernels = {
     W == 16 ? "bgemm.f32.panels32.chunk512" : "bgemm.f32.panels16.chunk512",
-    kTileRows, kTileColumns, kBlockColumns, W, packed_b_bytes, pack_b, scratch_bytes, block};
+    kTileRows, kTileColumns, kBlockColumns, W, false, packed_b_bytes, pack_b, scratch_bytes, block};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -1,135 +1,275 @@
-// Product of bf16 operands for AMX: 32×32 sums in four tile registers, from two tiles of A and two of B for each step of k.
-// bgemm_blocks.h has what is around it.
+// Product of bf16 operands for AMX: 32×32 sums in four tile registers (bgemm_tiles.h).
 //
-// Measured by `flashbook bench --filter gemm`, one thread of Granite Rapids (tiles 3881 GFLOP/s, float32 247): operands packed once, M = 100:
-// 1060–1520 GFLOP/s, 4.3–6.1 times the float32 peak; 1024³ 1000; M = 6400, N, K 128 … 1024: forward and dx 610–1400, dw 570–830. The
-// larger ones are bound by what a core reads and writes beyond L2 (29 GB/s), in float32.
-#include "kernels/bgemm/bgemm_blocks.h"
-#include "simd/amx.h"
+// Idea. With B packed ahead, a group of 32 rows of A is rounded and packed, and meets all panels of B, which lie in L2: each result is
+// written as soon as its sum over k is complete. Without, both are packed for one short span of k after another, in the order of memory,
+// while the rows of the next span are fetched; a panel of B meets all groups of rows of A from L1, and sums that wait for the next span rest
+// densely in scratch. A whose columns are contiguous has to be turned, word by word, which costs more than packing B: in dw = dyᵀ·x the
+// narrower operand is, and where that is x, the transpose of the result is computed.
+//
+// Measured on one thread of Granite Rapids in a spell in which the tiles alone gave 3250 GFLOP/s: 1024³ 1310–1540 GFLOP/s, products from L2
+// with K = 512 1550–1750, M = 100 and K = 128 970–1240; M = 6400: forward and dx 860–1000, dw 580–700. The products alone run at 80–90 %
+// of the tiles. What is missing is what goes to and from L3, in float32, at 30 GB/s: a core has 16 misses of L1 at a time, and those of
+// the tiles, the rows to come and the result share them.
+#include "kernels/bgemm/bgemm.h"
+#include "kernels/bgemm/bgemm_tiles.h"
 
 namespace flashbook {
 namespace FB_ISA {
 namespace {
 
-template <int MT, int NT>
-FB_INLINE void multiply_tiles(int64_t steps, const int32_t* a0, const int32_t* a1, const int32_t* b) {
-  constexpr int64_t kRowBytes = NT * 64;
-  for (int64_t s = 0; s < steps; s++) {
-    tile_load<6>(b, kRowBytes);
-    tile_load<4>(a0, 64);
-    tile_dot_bf16<0, 4, 6>();
-    if constexpr (NT > 1) {
-      tile_load<7>(b + 16, kRowBytes);
-      tile_dot_bf16<1, 4, 7>();
-    }
-    if constexpr (MT > 1) {
-      tile_load<5>(a1, 64);
-      tile_dot_bf16<2, 5, 6>();
-      if constexpr (NT > 1) tile_dot_bf16<3, 5, 7>();
-    }
-    a0 += kStepWords;
-    a1 += kStepWords;
-    b += 16 * NT * 16;
-  }
+constexpr int64_t kBlockColumns = 512;
+constexpr int64_t kSpan = 1024;        // of k, of B that was packed ahead
+constexpr int64_t kShortSpan = 256;    // of k, where B is packed here
+constexpr int64_t kBlockRows = 512;    // of A that are packed at a time, then
+constexpr int64_t kGroupSums = kGroupRows * kPanelColumns;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// [begin, end) in parts of about the same size.
+struct Parts {
+  int64_t begin, end, count;
+
+  Parts(int64_t first, int64_t last, int64_t largest) : begin(first), end(last), count(ceil_div(last - first, largest)) {}
+  int64_t start(int64_t part) const { return begin + (end - begin) * part / count; }
+};
+
+// k in spans of whole steps, about the same.
+int64_t span_of(int64_t k, int64_t largest) {
+  const int64_t spans = ceil_div(k, largest);
+  return spans <= 1 ? k : steps_of(ceil_div(k, spans)) * kStep;
 }
 
-// Sums to or from memory, `stride` floats from row to row; the second tile of A begins at row rows0.
-template <int MT, int NT>
-FB_INLINE void load_sums(const float* c, int64_t stride, int rows0) {
-  tile_load<0>(c, 4 * stride);
-  if constexpr (NT > 1) tile_load<1>(c + 16, 4 * stride);
-  if constexpr (MT > 1) tile_load<2>(c + rows0 * stride, 4 * stride);
-  if constexpr (MT > 1 && NT > 1) tile_load<3>(c + rows0 * stride + 16, 4 * stride);
-}
-template <int MT, int NT>
-FB_INLINE void store_sums(float* c, int64_t stride, int rows0) {
-  tile_store<0>(c, 4 * stride);
-  if constexpr (NT > 1) tile_store<1>(c + 16, 4 * stride);
-  if constexpr (MT > 1) tile_store<2>(c + rows0 * stride, 4 * stride);
-  if constexpr (MT > 1 && NT > 1) tile_store<3>(c + rows0 * stride + 16, 4 * stride);
-}
+void pack_b(const Problem& p, int64_t n0, int64_t n1, void* packed) { pack_spans(p, kSpan, n0, n1, packed); }
 
-template <int MT, int NT>
-void group(int rows0, int rows1, int64_t steps, const int32_t* a, const int32_t* b, const TileOut& out) {
-  alignas(64) float spilled[MT * 16 * NT * 16];
-  constexpr int64_t kStride = NT * 16;
-  const int rows = MT > 1 ? rows0 + rows1 : rows0;
-  const bool full = out.columns == kStride;
-  if (!out.add) {
-    tile_zero<0>();
-    tile_zero<1>();
-    tile_zero<2>();
-    tile_zero<3>();
-  } else if (full) {
-    load_sums<MT, NT>(out.c, out.n, rows0);
-  } else {
-    for (int i = 0; i < rows; i++) {
-      for (int v = 0; v < NT; v++) {
-        store(spilled + i * kStride + v * 16, maskload(out.c + i * out.n + v * 16, first_of(out.columns - v * 16)));
-      }
-    }
-    load_sums<MT, NT>(spilled, kStride, rows0);
-  }
-  multiply_tiles<MT, NT>(steps, a, a + kTileWords, b);
-  const bool plain = !out.last || (out.bias == nullptr && out.factor == nullptr && out.residual == nullptr &&
-                                   out.activation == Activation::none);
-  if (full && plain) {
-    store_sums<MT, NT>(out.c, out.n, rows0);
+void pack_group(const Problem& p, const GroupRows& rows, int64_t k0, int64_t kc, int32_t* a, int64_t lower) {
+  if (p.a_col == 1) {
+    pack_tile_of_rows(p, rows.first, rows.upper, k0, kc, a);
+    if (rows.lower > 0) pack_tile_of_rows(p, rows.first + rows.upper, rows.lower, k0, kc, a + lower);
     return;
   }
-  store_sums<MT, NT>(spilled, kStride, rows0);
-  TileOut rest = out;
-  rest.add = false;
-  const VecF* const sums = reinterpret_cast<const VecF*>(spilled);
-  if (full) {
-    finish_spilled<NT, true>(sums, rows, rest);
-  } else {
-    finish_spilled<NT, false>(sums, rows, rest);
+  for (int64_t k = 0; k < kc; k += kStep) {
+    int32_t* const to = a + k / kStep * kStepWords;
+    pack_step_of_columns(p, rows.first, rows.upper, k0 + k, kc - k, to);
+    if (rows.lower > 0) pack_step_of_columns(p, rows.first + rows.upper, rows.lower, k0 + k, kc - k, to + lower);
   }
 }
 
-// The tile registers, for as long as a block runs: 0 1 2 3 are sums (rows 0 and 1 of tiles), 4 5 are of A, 6 7 of B.
-class Tiles {
- public:
-  static constexpr int kTileRows = 16, kGroupTiles = 2;
+LinesAhead rows_ahead(const Problem& p, int64_t i0, int64_t i1, int64_t k0, int64_t kc, int64_t steps) {
+  const float* const first = p.a + i0 * p.a_row + k0 * p.a_col;
+  return p.a_col == 1 ? LinesAhead(first, p.a_row, kc, i1 - i0, steps) : LinesAhead(first, p.a_col, i1 - i0, kc, steps);
+}
+LinesAhead columns_ahead(const Problem& p, int64_t j0, int64_t j1, int64_t k0, int64_t kc, int64_t steps) {
+  const float* const first = p.b + j0 * p.b_col + k0 * p.b_row;
+  return p.b_col == 1 ? LinesAhead(first, p.b_row, j1 - j0, kc, steps) : LinesAhead(first, p.b_col, kc, j1 - j0, steps);
+}
 
-  Tiles() = default;
-  ~Tiles() { tile_release(); }
+// The bias of a panel, which its sums begin with, as far as it exists.
+struct PanelBias {
+  alignas(64) float values[kPanelColumns];
 
-  void multiply(int rows0, int rows1, int vectors, int64_t steps, const int32_t* a, const int32_t* b, const TileOut& out) {
-    configure(rows0, rows1);
-    if (rows1 > 0) {
-      if (vectors > 1) {
-        group<2, 2>(rows0, rows1, steps, a, b, out);
-      } else {
-        group<2, 1>(rows0, rows1, steps, a, b, out);
+  const float* of(const Problem& p, int64_t j, int64_t columns) {
+    if (p.bias == nullptr) return nullptr;
+    if (columns == kPanelColumns) return p.bias + j;
+    store(values, maskload(p.bias + j, first_of(columns)));
+    store(values + 16, maskload(p.bias + j + 16, first_of(columns - 16)));
+    return values;
+  }
+};
+
+TileOut out_of(const Problem& p) {
+  TileOut out = {};
+  out.n = p.n;
+  out.add = false;
+  out.last = true;
+  out.activation = p.activation;
+  return out;
+}
+
+void place(const Problem& p, int64_t i0, int64_t j, int64_t n1, TileOut& out) {
+  out.columns = static_cast<int>(smaller(n1 - j, kPanelColumns));
+  out.c = p.c + i0 * p.n + j;
+  out.factor = p.factor != nullptr ? p.factor + i0 * p.n + j : nullptr;
+  out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// B packed ahead
+
+void block_of_packed(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
+  int32_t* const a = static_cast<int32_t*>(scratch);
+  float* const sums = reinterpret_cast<float*>(a + 2 * steps_of(smaller(p.k, kSpan)) * kStepWords);
+  const Parts groups(m0, m1, kGroupRows);
+  const int64_t panels = ceil_div(n1 - n0, kPanelColumns);
+  Shapes shapes;
+  Waiting waiting;
+  PanelBias bias;
+  TileOut out = out_of(p);
+  for (int64_t g = 0; g < groups.count; g++) {
+    const GroupRows rows(groups.start(g), groups.start(g + 1));
+    int64_t k0 = 0;
+    do {
+      const int64_t kc = smaller(p.k - k0, kSpan), steps = steps_of(kc), lower = steps * kStepWords;
+      pack_group(p, rows, k0, kc, a, lower);
+      shapes.set(rows.upper, rows.lower);
+      LinesAhead ahead;
+      if (k0 + kc < p.k) {
+        ahead = rows_ahead(p, groups.start(g), groups.start(g + 1), k0 + kc, smaller(p.k - k0 - kc, kSpan), panels * steps);
+      } else if (g + 1 < groups.count) {
+        ahead = rows_ahead(p, groups.start(g + 1), groups.start(g + 2), 0, smaller(p.k, kSpan), panels * steps);
       }
-    } else if (vectors > 1) {
-      group<1, 2>(rows0, 0, steps, a, b, out);
-    } else {
-      group<1, 1>(rows0, 0, steps, a, b, out);
+      const int32_t* b = static_cast<const int32_t*>(p.packed_b) + k0 / 2 * padded_columns(p.n) + n0 * steps * kStep / 2;
+      float* rest = sums;
+      for (int64_t j = n0; j < n1; j += kPanelColumns) {
+        place(p, rows.first, j, n1, out);
+        const int64_t vectors = out.columns > 16 ? 2 : 1;
+        Group group = {a, lower, b, steps, rest, vectors * 16, k0 + kc < p.k ? rest : nullptr};
+        if (k0 == 0) {
+          group.from = bias.of(p, j, out.columns);
+          group.from_stride = 0;
+        }
+        multiply_group<Stays::a>(rows, group, out, waiting, ahead);
+        b += steps * kStepWords * vectors;
+        rest += kGroupSums;
+      }
+      k0 += kc;
+    } while (k0 < p.k);
+  }
+  waiting.finish_now();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// B packed here
+
+bool plain(const Problem& p) {
+  return p.bias == nullptr && p.factor == nullptr && p.residual == nullptr && p.activation == Activation::none;
+}
+
+// Cᵀ = Bᵀ·Aᵀ
+Problem turn(const Problem& p) {
+  Problem q = p;
+  q.m = p.n;
+  q.n = p.m;
+  q.a = p.b;
+  q.a_row = p.b_col;
+  q.a_col = p.b_row;
+  q.b = p.a;
+  q.b_row = p.a_col;
+  q.b_col = p.a_row;
+  return q;
+}
+
+// A group of sums, `rows` × `columns` of Cᵀ, dense; n floats lie between the rows of C.
+void store_turned(const float* sums, int64_t rows, int64_t columns, float* c, int64_t n) {
+  const int64_t stride = columns > 16 ? kPanelColumns : 16;
+  for (int64_t v = 0; v < columns; v += 16) {
+    for (int64_t i = 0; i < rows; i += 16) {
+      __m512i r[16];
+#pragma GCC unroll 16
+      for (int q = 0; q < 16; q++) r[q] = i + q < rows ? _mm512_loadu_si512(sums + (i + q) * stride + v) : _mm512_setzero_si512();
+      transpose_words(r);
+      const Mask m = first_of(rows - i);
+#pragma GCC unroll 16
+      for (int q = 0; q < 16; q++) {
+        if (v + q < columns) maskstore(c + (v + q) * n + i, VecF{_mm512_castsi512_ps(r[q])}, m);
+      }
     }
   }
+}
 
- private:
-  void configure(int rows0, int rows1) {
-    if (rows0 == rows0_ && rows1 == rows1_) return;
-    rows0_ = rows0;
-    rows1_ = rows1;
-    TileConfig config;
-    const int rows[8] = {rows0, rows0, rows1, rows1, rows0, rows1, 16, 16};
-    for (int i = 0; i < 8; i++) config.set(i, rows[i] > 0 ? rows[i] : 1, 64);
-    tile_configure(config);
+// Rows m0 … m1 × columns n0 … n1 of A·B, at most kBlockRows × kBlockColumns. `turned`: C is the transpose of that.
+void block_of_both(const Problem& p, bool turned, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
+  const Parts groups(m0, m1, kGroupRows);
+  const int64_t span = span_of(p.k, kShortSpan), group_words = 2 * steps_of(span) * kStepWords;
+  int32_t* const a = static_cast<int32_t*>(scratch);
+  int32_t* const b = a + groups.count * group_words;
+  float* const sums = reinterpret_cast<float*>(b + padded_columns(n1 - n0) * steps_of(span) * kStep / 2);
+  Shapes shapes;
+  Waiting waiting;
+  PanelBias bias;
+  TileOut out = out_of(p);
+  int64_t k0 = 0;
+  do {
+    const int64_t kc = smaller(p.k - k0, span), steps = steps_of(kc), lower = steps * kStepWords;
+    if (p.a_col == 1) {
+      for (int64_t g = 0; g < groups.count; g++) {
+        pack_group(p, GroupRows(groups.start(g), groups.start(g + 1)), k0, kc, a + g * group_words, lower);
+      }
+    } else {
+      for (int64_t k = 0; k < kc; k += kStep) {   // in the order of memory
+        for (int64_t g = 0; g < groups.count; g++) {
+          pack_group(p, GroupRows(groups.start(g), groups.start(g + 1)), k0 + k, smaller(kc - k, kStep),
+                     a + g * group_words + k / kStep * kStepWords, lower);
+        }
+      }
+    }
+    pack_panels(p, k0, kc, n0, n1, b);
+    LinesAhead ahead;
+    if (k0 + kc < p.k) {
+      ahead = columns_ahead(p, n0, n1, k0 + kc, smaller(p.k - k0 - kc, span), ceil_div(n1 - n0, kPanelColumns) * groups.count * steps);
+    }
+    const int32_t* panel = b;
+    float* rest = sums;
+    for (int64_t j = n0; j < n1; j += kPanelColumns) {
+      const int64_t columns = smaller(n1 - j, kPanelColumns), vectors = columns > 16 ? 2 : 1;
+      for (int64_t g = 0; g < groups.count; g++) {
+        const GroupRows rows(groups.start(g), groups.start(g + 1));
+        shapes.set(rows.upper, rows.lower);
+        if (turned) {
+          out.columns = static_cast<int>(columns);
+        } else {
+          place(p, rows.first, j, n1, out);
+        }
+        Group group = {a + g * group_words, lower, panel, steps, rest, vectors * 16, turned || k0 + kc < p.k ? rest : nullptr};
+        if (k0 == 0) {
+          group.from = bias.of(p, j, columns);
+          group.from_stride = 0;
+        }
+        multiply_group<Stays::b>(rows, group, out, waiting, ahead);
+        if (turned && k0 + kc >= p.k) store_turned(rest, rows.count(), columns, p.c + j * p.m + rows.first, p.m);
+        rest += kGroupSums;
+      }
+      panel += steps * kStepWords * vectors;
+    }
+    k0 += kc;
+  } while (k0 < p.k);
+  waiting.finish_now();
+}
+
+int64_t scratch_bytes(const Problem& p, int64_t columns) {
+  if (p.packed_b != nullptr) {
+    const int64_t sums = p.k > kSpan ? ceil_div(columns, kPanelColumns) * kGroupSums : 0;
+    return 4 * (2 * steps_of(smaller(p.k, kSpan)) * kStepWords + sums);
   }
+  const int64_t steps = steps_of(span_of(p.k, kShortSpan));
+  const int64_t wide = smaller(p.m > columns ? p.m : columns, kBlockColumns);
+  const int64_t groups = ceil_div(smaller(p.m, kBlockRows), kGroupRows) + 1;
+  const int64_t panels = ceil_div(wide, kPanelColumns);
+  return 4 * (2 * (groups + panels) * steps * kStepWords + groups * panels * kGroupSums);
+}
 
-  int rows0_ = -1, rows1_ = -1;
-};
+void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
+  if (m1 <= m0 || n1 <= n0) return;
+  if (p.packed_b != nullptr) {
+    block_of_packed(p, m0, m1, n0, n1, scratch);
+    return;
+  }
+  const bool turned = p.a_col != 1 && m1 - m0 > n1 - n0 && plain(p);
+  const Problem q = turned ? turn(p) : p;
+  const Parts rows = turned ? Parts(n0, n1, kBlockRows) : Parts(m0, m1, kBlockRows);
+  const int64_t begin = turned ? m0 : n0, end = turned ? m1 : n1;
+  for (int64_t r = 0; r < rows.count; r++) {
+    for (int64_t j = begin; j < end; j += kBlockColumns) {
+      block_of_both(q, turned, rows.start(r), rows.start(r + 1), j, smaller(j + kBlockColumns, end), scratch);
+    }
+  }
+}
 
 }  // namespace
 
 extern const GemmKernels bgemm_kernels;
-const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.pairs", 32, kPanelColumns, kBlockColumns, 256,
-                                   packed_b_bytes, pack_b, scratch_bytes, block<Tiles>};
+const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.span1024", 32, kPanelColumns, kBlockColumns, 512, true,
+                                   packed_b_bytes, pack_b, scratch_bytes, block};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -33,7 +33,7 @@ void tile(int64_t steps, const int32_t* a, const int32_t* b, const TileOut& out)
       for (int w = 0; w < 4; w++) {
         __m512i row[NV];
 #pragma GCC unroll 2
-        for (int v = 0; v < NV; v++) row[v] = _mm512_loadu_si512(b + (w * NV + v) * 16);
+        for (int v = 0; v < NV; v++) row[v] = _mm512_loadu_si512(b + v * kStepWords + (u + w) * 16);
 #pragma GCC unroll 16
         for (int i = 0; i < MR; i++) {
           const __m512i x = _mm512_set1_epi32(a[i * 16 + u + w]);
@@ -41,9 +41,9 @@ void tile(int64_t steps, const int32_t* a, const int32_t* b, const TileOut& out)
           for (int v = 0; v < NV; v++) acc[i][v] = dot(acc[i][v], x, row[v]);
         }
       }
-      b += 4 * NV * 16;
     }
     a += kStepWords;
+    b += NV * kStepWords;
   }
   VecF spilled[MR * NV];   // a copy: an array whose address leaves would not stay in registers above
 #pragma GCC unroll 16
@@ -78,7 +78,7 @@ struct DotProducts {
 }  // namespace
 
 extern const GemmKernels bgemm_kernels;
-const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.pairs", kTileRows, kPanelColumns, kBlockColumns, 32,
+const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.steps", kTileRows, kPanelColumns, kBlockColumns, 32, false,
                                    packed_b_bytes, pack_b, scratch_bytes, block<DotProducts>};
 
 }  // namespace FB_ISA

@@ -18,19 +18,12 @@ namespace flashbook {
 namespace FB_ISA {
 namespace {
 
+constexpr int64_t kSpan = 512;                               // of k that is packed and multiplied before what follows it
+constexpr int64_t kTileWords = kSpan / kStep * kStepWords;
 constexpr int64_t kTogether = 8;                             // tiles whose contiguous columns are packed together
 constexpr int64_t kBlockColumns = 512;
 
-int64_t packed_b_bytes(int64_t n, int64_t k) { return 2 * padded_columns(n) * steps_of(k) * kStep; }
-
-// Span after span, in a span panel after panel.
-void pack_b(const Problem& p, int64_t n0, int64_t n1, void* packed) {
-  for (int64_t k0 = 0; k0 < p.k; k0 += kSpan) {
-    const int64_t kc = p.k - k0 < kSpan ? p.k - k0 : kSpan;
-    int32_t* const span = static_cast<int32_t*>(packed) + k0 / 2 * padded_columns(p.n);
-    pack_panels(p, k0, kc, n0, n1, span + n0 * steps_of(kc) * kStep / 2);
-  }
-}
+void pack_b(const Problem& p, int64_t n0, int64_t n1, void* packed) { pack_spans(p, kSpan, n0, n1, packed); }
 
 int64_t scratch_bytes(const Problem& p, int64_t columns) {
   const int64_t span = p.k < kSpan ? p.k : kSpan;

@@ -7,7 +7,7 @@ namespace FB_ISA {
 extern const GemmKernels gemm_kernels;
 const GemmKernels gemm_kernels = {
     W == 16 ? "gemm.f32.panels32.chunk512" : "gemm.f32.panels16.chunk512",
-    kTileRows, kTileColumns, kBlockColumns, W, packed_b_bytes, pack_b, scratch_bytes, block};
+    kTileRows, kTileColumns, kBlockColumns, W, false, packed_b_bytes, pack_b, scratch_bytes, block};
 
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -55,6 +55,7 @@ struct GemmKernels {
   int64_t tile_columns;
   int64_t block_columns;     // widest column range of a block whose share of B stays in L2
   int64_t products_per_cycle;   // roughly, in full tiles: for the choice of a grid
+  bool sums_stay;            // in cache until they are complete, however long they are and however wide a block is
   // Bytes of all of B in panels; 0: this table reads B in place.
   int64_t (*packed_b_bytes)(int64_t n, int64_t k);
   // Packs the columns n0 … n1 of B. n0 is a multiple of tile_columns, n1 too or n.
