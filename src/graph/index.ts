@@ -43,7 +43,7 @@ export { centreList } from './ops/centre-list.js';
 export { clampList } from './ops/clamp-list.js';
 export { clipNorm } from './ops/clip-norm.js';
 export { concat } from './ops/concat.js';
-export { type Conv1dOptions, conv1d, conv2d } from './ops/conv2d.js';
+export { type Conv1dOptions, type ConvolutionOptions, conv1d, conv2d } from './ops/conv2d.js';
 export { dropPath } from './ops/drop-path.js';
 export { dropout } from './ops/dropout.js';
 export { embedding } from './ops/embedding.js';

@@ -54,12 +54,15 @@ function convolutions(): OperationCase[] {
     const width = outSize(image[2], kernel[1], attrs.strideW, attrs.dilationW, attrs.left + attrs.right);
     const dy = { shape: [image[0], height, width, outputs] };
     const windows = image[0] * height * width;
-    return [
+    const products = (precision?: 'bf16'): OperationCase[] => [
       {
         operation: 'conv2d',
         name,
         inputs: [{ shape: image }, weight, { shape: [outputs] }],
-        apply: ([x, w, bias]) => [conv2d(x, w, bias, options), conv2d(x, w, undefined, options)],
+        apply: ([x, w, bias]) => [
+          conv2d(x, w, bias, { ...options, precision }),
+          conv2d(x, w, undefined, { ...options, precision }),
+        ],
         differentiable: size(image) <= 60 && size(weight.shape) <= 120,
         ulps: 8 + Math.sqrt(patch),
       },
@@ -67,7 +70,12 @@ function convolutions(): OperationCase[] {
         operation: 'conv2d_grad_input',
         name,
         inputs: [dy, weight],
-        apply: raw('conv2d_grad_input', { ...attrs, height: image[1], width: image[2] }),
+        apply: raw('conv2d_grad_input', {
+          ...attrs,
+          height: image[1],
+          width: image[2],
+          ...(precision && { precision }),
+        }),
         differentiable: false,
         ulps: 16 + Math.sqrt(outputs * kernel[0] * kernel[1]),
       },
@@ -75,10 +83,21 @@ function convolutions(): OperationCase[] {
         operation: 'conv2d_grad_weight',
         name,
         inputs: [dy, { shape: image }],
-        apply: raw('conv2d_grad_weight', { ...attrs, kernelH: kernel[0], kernelW: kernel[1] }),
+        apply: raw('conv2d_grad_weight', {
+          ...attrs,
+          kernelH: kernel[0],
+          kernelW: kernel[1],
+          ...(precision && { precision }),
+        }),
         differentiable: false,
         ulps: 16 + Math.sqrt(windows),
       },
+    ];
+    return [
+      ...products(),
+      ...products('bf16').map(
+        (product): OperationCase => ({ ...product, name: `${name}, bf16`, differentiable: false }),
+      ),
       {
         operation: 'unfold',
         name,

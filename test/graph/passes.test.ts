@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest';
 import {
   attention,
   autocast,
+  conv1d,
   differentiate,
   dropout,
+  experts,
   fuseDropout,
   fuseLinear,
   fuseMatmul,
@@ -16,6 +18,7 @@ import {
   interpret,
   layerNorm,
   linear,
+  lstm,
   matmul,
   OPERATIONS,
   printGraph,
@@ -24,6 +27,7 @@ import {
   readRowsOnly,
   relu,
   rewriteGraph,
+  route,
   selectStep,
   softmax,
   storeGeluSlope,
@@ -159,6 +163,29 @@ describe('autocast', () => {
       'linear f32',
     ]);
     expect(precisions(graph).every((product) => product.endsWith('f32'))).toBe(true);
+  });
+
+  test('rounds convolutions, recurrent layers and experts too, and so do their gradients', () => {
+    const graph = new Graph();
+    const weight = (name: string, ...shape: number[]) => graph.state(name, shape, 'f32', { trainable: true });
+    const convolved = conv1d(graph.input('x', [2, 6, 3]), weight('kernel', 8, 1, 3, 3));
+    const states = lstm(convolved, { wHidden: weight('wHidden', 32, 8), wInput: weight('wInput', 32, 8) });
+    const { gates } = route(linear(states, weight('router', 2, 8)), { k: 1, capacity: 0 });
+    const [wExpand, wContract] = [weight('wExpand', 2, 4, 8), weight('wContract', 2, 8, 4)];
+    const mixed = experts(states, gates, {
+      wExpand,
+      bExpand: weight('b1', 2, 4),
+      wContract,
+      bContract: weight('b2', 2, 8),
+    });
+    graph.output('y', linear(mixed, weight('head', 3, 8)));
+    const cast = autocast(graph);
+    const marked = (of: Graph) => of.nodes.filter(({ attrs }) => attrs.precision === 'bf16');
+    expect(marked(cast).map(({ operation }) => operation.name)).toEqual(['conv2d', 'lstm', 'linear', 'experts']);
+    differentiate(cast, sumSquares(cast.outputs.get('y')!));
+    const names = marked(cast).map(({ operation }) => operation.name);
+    expect(names).toEqual(expect.arrayContaining(['conv2d_grad_weight', 'lstm_grad', 'experts_grad']));
+    expect(names.filter((name) => name === 'matmul').length).toBeGreaterThanOrEqual(3);
   });
 
   test('leaves attention its dropout', () => {

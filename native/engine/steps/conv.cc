@@ -1,5 +1,6 @@
 // Steps conv2d, conv2d_grad_input {height, width}, conv2d_grad_weight {kernelH, kernelW}, unfold {kernelH, kernelW}, each with the
-// attributes of window.h: kernels/conv/conv.h has the geometry, kernels/gemm/gemm.h the product.
+// attributes of window.h: kernels/conv/conv.h has the geometry, kernels/gemm/gemm.h the product, kernels/bgemm/bgemm.h that of
+// precision 'bf16', which the first three take.
 //   conv2d               x (B,H,W,C), weight (O,KH,KW,C), bias (O)? → y (B,H',W',O)
 //   conv2d_grad_input    dy (B,H',W',O), weight → dx (B,H,W,C)
 //   conv2d_grad_weight   dy, x → dweight (O,KH,KW,C)
@@ -48,7 +49,7 @@ void multiply(const GemmKernels& kernels, const gemm::Problem& problem, void* sc
 class PackedWeight {
  public:
   void bind(BindContext& context, const Operand& weight, bool transposed) {
-    kernels_ = &gemm_table(context.isa());
+    kernels_ = &product_table(context);
     const int64_t outputs = weight.shape[0], patch = weight.elements() / outputs;
     problem_.n = transposed ? outputs : patch;
     problem_.k = transposed ? patch : outputs;
@@ -197,7 +198,7 @@ class Conv2dGradInput final : public Step {
 class Conv2dGradWeight final : public Step {
  public:
   Conv2dGradWeight(BindContext& context, const Window& window, const Operand& dy, const Operand& x, const Operand& dweight)
-      : kernels_(conv_table(context.isa())), gemm_(gemm_table(context.isa())), s_(window), dy_(dy.as<float>()),
+      : kernels_(conv_table(context.isa())), gemm_(product_table(context)), s_(window), dy_(dy.as<float>()),
         x_(x.as<float>()), dweight_(dweight.as<float>()), outputs_(dweight.shape[0]), size_(dweight.elements()),
         block_(std::min<int64_t>(gemm::kMaxChunk, block_windows(s_.patch(), s_.rows()))) {
     constexpr int64_t kMostFloats = 4 << 20;   // of all partial sums

@@ -1,4 +1,5 @@
-// Steps experts, experts_grad: the feed-forward layers of a mixture of experts, kernels/gemm/gemm.h has the product.
+// Steps experts, experts_grad: the feed-forward layers of a mixture of experts, kernels/gemm/gemm.h has the product,
+// kernels/bgemm/bgemm.h that of the attribute precision 'bf16'.
 //   experts        x (…,D), gates (…,E), wExpand (E,F,D), bExpand (E,F), wContract (E,D,F), bContract (E,D) → y (…,D)
 //   experts_grad   dy (…,D) and the same → dx (…,D), dgates (…,E), dwExpand, dbExpand, dwContract, dbContract
 // y = Σ_e gate·(wContract·gelu(wExpand·x + bExpand) + bContract) over the experts whose gate is above 0.
@@ -33,7 +34,7 @@ struct Sizes { int64_t rows, experts, hidden, width; };
 class Products {
  public:
   void bind(BindContext& context, const Sizes& s) {
-    kernels_ = &gemm_table(context.isa());
+    kernels_ = &product_table(context);
     slots_ = static_cast<int>(std::min<int64_t>({kMaxSlots, context.pool().threads(), ceil_div(std::max(s.rows, s.hidden), kBlockRows)}));
     const int64_t largest = std::max({s.rows, s.hidden, s.width});
     const auto room = [&](int64_t n, int64_t k) { packed_bytes_ = std::max(packed_bytes_, line(kernels_->packed_b_bytes(n, k))); };

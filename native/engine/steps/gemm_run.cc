@@ -35,7 +35,7 @@ int64_t parts_of(const gemm::Problem& p) {
 
 void GemmRun::bind(BindContext& context, const gemm::Problem& problem, const Operand& b) {
   problem_ = problem;
-  kernels_ = bf16_attribute(context) ? &bgemm_table(context.isa()) : &gemm_table(context.isa());
+  kernels_ = &product_table(context);
   const int64_t b_bytes = kernels_->packed_b_bytes(problem.n, problem.k);
   packing_ = Packing::in_block;
   parts_ = parts_of(problem);
@@ -163,6 +163,10 @@ bool bf16_attribute(const BindContext& context) {
   if (name == "f32") return false;
   if (name == "bf16") return true;
   throw BindError("expected one of 'f32', 'bf16' for attribute precision but received '" + name + "'");
+}
+
+const GemmKernels& product_table(const BindContext& context) {
+  return bf16_attribute(context) ? bgemm_table(context.isa()) : gemm_table(context.isa());
 }
 
 gemm::Activation activation_attribute(const BindContext& context) {

@@ -72,6 +72,9 @@ class GemmRun {
 // Whether the attribute precision asks for operands in bf16.
 bool bf16_attribute(const BindContext& context);
 
+// The kernels that the attribute precision asks for.
+const GemmKernels& product_table(const BindContext& context);
+
 // none, relu or gelu.
 gemm::Activation activation_attribute(const BindContext& context);
 

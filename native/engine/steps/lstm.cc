@@ -1,4 +1,5 @@
-// Steps lstm, lstm_grad: kernels/recurrent/recurrent.h has the gates' formulas, kernels/gemm/gemm.h the products.
+// Steps lstm, lstm_grad: kernels/recurrent/recurrent.h has the gates' formulas, kernels/gemm/gemm.h the products,
+// kernels/bgemm/bgemm.h those of the attribute precision 'bf16'.
 //   lstm        x (B,T,I), wHidden (4H,H), wInput (4H,I)?, bias (4H)? → h (B,T,H), gates (B,T,4H), c (B,T,H)
 //   lstm_grad   dh (B,T,H), wHidden, h, gates, c → dz (B,T,4H), before (B,T,H): h of the step before, 0 at the first
 //
@@ -26,7 +27,7 @@ int64_t line(int64_t bytes) { return ceil_div(bytes, 64) * 64; }
 class StepProduct {
  public:
   void bind(BindContext& context, const Operand& w, bool transposed) {
-    kernels_ = &gemm_table(context.isa());
+    kernels_ = &product_table(context);
     const int64_t gates = w.shape[0], hidden = w.shape[1];
     problem_.n = transposed ? gates : hidden;
     problem_.k = transposed ? hidden : gates;

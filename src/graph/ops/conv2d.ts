@@ -1,4 +1,5 @@
 import { checkOptions, integer } from '../../core/options.js';
+import { checkPrecision, operandData, type Precision, precisionAttribute } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import type { OnnxBuilder } from '../onnx-lowering.js';
 import { f32, type Operation, type TensorType } from '../operation.js';
@@ -16,6 +17,8 @@ import { conv2dGradWeight } from './conv2d-grad-weight.js';
 import { reshape } from './reshape.js';
 import { reduceTo } from './sum-rows.js';
 
+export type ConvolutionAttributes = WindowAttributes & { precision?: Precision };
+
 /**
  * Two-dimensional convolution (cross-correlation, as everywhere in deep learning), channels last:
  *   y[b, h, w, o] = bias[o] + Σ_{i,j,c} weight[o, i, j, c] · x[b, h·strideH + i·dilationH − top, w·strideW + j·dilationW − left, c]
@@ -23,12 +26,16 @@ import { reduceTo } from './sum-rows.js';
  * H' = ⌊(H + top + bottom − dilationH·(KH − 1) − 1)/strideH⌋ + 1, W' likewise.
  *
  * Gradient: conv2d_grad_input, conv2d_grad_weight, the sum of dy's rows.
+ *
+ * With precision 'bf16' x and weight are rounded to bf16 before they are multiplied, and so are dy, weight and x in the gradient. ONNX
+ * gets the float32 form.
  */
-export const conv2dOperation: Operation<WindowAttributes> = {
+export const conv2dOperation: Operation<ConvolutionAttributes> = {
   name: 'conv2d',
   operands: ['x', 'weight', 'bias?'],
   results: ['y'],
   infer([x, weight, bias], attrs) {
+    checkPrecision('conv2d', attrs.precision);
     const s = convolutionSizes('conv2d', x, weight, attrs);
     if (bias !== undefined) expectShape('conv2d', 'bias', bias, [weight.shape[0]], 'one an output channel');
     return [f32([s.batch, s.outHeight, s.outWidth, weight.shape[0]])];
@@ -36,11 +43,12 @@ export const conv2dOperation: Operation<WindowAttributes> = {
   reference([x, weight, bias], attrs, [y]) {
     const s = convolutionSizes('conv2d', x, weight, attrs);
     const outputs = weight.shape[0];
+    const [taps, image] = [operandData(weight.data, attrs.precision), operandData(x.data, attrs.precision)];
     for (let i = 0; i < y.data.length; i++) y.data[i] = bias === undefined ? 0 : bias.data[i % outputs];
     forEachTap(s, (row, tap, from) => {
       for (let o = 0; o < outputs; o++) {
         for (let c = 0; c < s.channels; c++) {
-          y.data[row * outputs + o] += weight.data[o * s.patch + tap * s.channels + c] * x.data[from + c];
+          y.data[row * outputs + o] += taps[o * s.patch + tap * s.channels + c] * image[from + c];
         }
       }
     });
@@ -71,9 +79,20 @@ export const conv2dOperation: Operation<WindowAttributes> = {
   },
 };
 
+export interface ConvolutionOptions extends WindowOptions {
+  /** Default 'f32'. */
+  precision?: Precision;
+}
+
 /** @param bias may be undefined. */
-export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: WindowOptions = {}): Tensor {
-  return x.graph.apply(conv2dOperation, [x, weight, bias], windowAttributes('conv2d', options))[0];
+export function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  { precision, ...window }: ConvolutionOptions = {},
+): Tensor {
+  const attrs = { ...windowAttributes('conv2d', window), ...precisionAttribute(precision) };
+  return x.graph.apply(conv2dOperation, [x, weight, bias], attrs)[0];
 }
 
 export interface Conv1dOptions {

@@ -1,8 +1,11 @@
+import { checkPrecision, operandData, type Precision, precisionAttribute, roundBf16 } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import { columns, elements, f32, type Operation, rows, type TensorType } from '../operation.js';
 import { expectColumns, expectRank, expectShape } from '../shape.js';
 import { expertsGrad } from './experts-grad.js';
 import { geluOf, onnxGelu } from './gelu.js';
+
+export type ExpertAttributes = { precision?: Precision };
 
 /**
  * The feed-forward layers of a mixture of experts, each row through the experts whose gate is above 0, the others cost nothing:
@@ -11,17 +14,23 @@ import { geluOf, onnxGelu } from './gelu.js';
  * Kernels gather the rows of an expert, multiply them together, and scatter the results.
  *
  * Gradient: experts_grad. A gate of 0 gets gradient 0: its expert was not asked. ONNX computes every expert for every row.
+ *
+ * With precision 'bf16' x, the hidden values and both weights are rounded to bf16 before they are multiplied; gates, biases and sums stay
+ * float32. ONNX gets the float32 form.
  */
-export const expertsOperation: Operation<Record<string, never>> = {
+export const expertsOperation: Operation<ExpertAttributes> = {
   name: 'experts',
   operands: ['x', 'gates', 'wExpand', 'bExpand', 'wContract', 'bContract'],
   results: ['y'],
-  infer(inputs) {
+  infer(inputs, { precision }) {
+    checkPrecision('experts', precision);
     expertSizes('experts', inputs);
     return [f32(inputs[0].shape)];
   },
-  reference(inputs, _, [y]) {
+  reference(inputs, { precision }, [y]) {
     const [x, gates, wExpand, bExpand, wContract, bContract] = inputs;
+    const [some, expand, contract] = [x, wExpand, wContract].map(({ data }) => operandData(data, precision));
+    const hiddenValue = precision === 'bf16' ? roundBf16 : (value: number) => value;
     const { experts, hidden, width, count } = expertSizes('experts', inputs);
     const h = new Float64Array(hidden);
     y.data.fill(0);
@@ -31,18 +40,18 @@ export const expertsOperation: Operation<Record<string, never>> = {
         if (!(gate > 0)) continue;
         for (let f = 0; f < hidden; f++) {
           let z = bExpand.data[e * hidden + f];
-          for (let d = 0; d < width; d++) z += wExpand.data[(e * hidden + f) * width + d] * x.data[row * width + d];
-          h[f] = geluOf(z);
+          for (let d = 0; d < width; d++) z += expand[(e * hidden + f) * width + d] * some[row * width + d];
+          h[f] = hiddenValue(geluOf(z));
         }
         for (let d = 0; d < width; d++) {
           let value = bContract.data[e * width + d];
-          for (let f = 0; f < hidden; f++) value += wContract.data[(e * width + d) * hidden + f] * h[f];
+          for (let f = 0; f < hidden; f++) value += contract[(e * width + d) * hidden + f] * h[f];
           y.data[row * width + d] += gate * value;
         }
       }
     }
   },
-  gradient: ({ inputs }, [dy]) => (dy === undefined ? [] : expertsGrad(dy, inputs)),
+  gradient: ({ inputs, attrs: { precision } }, [dy]) => (dy === undefined ? [] : expertsGrad(dy, inputs, precision)),
   onnx(builder, { inputs }, [x, gates, wExpand, bExpand, wContract, bContract]) {
     const { experts, width } = expertSizes('experts', inputs);
     const ints = (name: string, values: number[]) => builder.constant(name, 'i64', [values.length], values);
@@ -71,9 +80,15 @@ export interface ExpertWeights {
   bContract: Tensor;
 }
 
-export function experts(x: Tensor, gates: Tensor, weights: ExpertWeights): Tensor {
+export function experts(
+  x: Tensor,
+  gates: Tensor,
+  weights: ExpertWeights,
+  { precision }: { precision?: Precision } = {},
+): Tensor {
   const { wExpand, bExpand, wContract, bContract } = weights;
-  return x.graph.apply(expertsOperation, [x, gates, wExpand, bExpand, wContract, bContract], {})[0];
+  const operands = [x, gates, wExpand, bExpand, wContract, bContract];
+  return x.graph.apply(expertsOperation, operands, precisionAttribute(precision))[0];
 }
 
 export function expertSizes(operation: string, inputs: readonly TensorType[]) {

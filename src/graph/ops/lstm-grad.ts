@@ -1,19 +1,22 @@
+import { checkPrecision, operandData, type Precision, precisionAttribute, roundBf16 } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import { f32, type Operation } from '../operation.js';
 import { expectRank, expectShape } from '../shape.js';
+import type { RecurrentAttributes } from './lstm.js';
 
 /**
  * The gradient of lstm, back through time. From the last step to the first, with dh_t the given one plus dz_{t+1}·wHidden:
  *   do = dh∘tanh(c),  dc = dc_{t+1}∘f_{t+1} + dh∘o∘(1 − tanh²(c)),  di = dc∘g,  dg = dc∘i,  df = dc∘c_{t−1}
  *   dz = each times its function's slope: i(1 − i), f(1 − f), 1 − g², o(1 − o)
  * dh (B, T, H), wHidden (4H, H), h, gates, c as lstm gives them → dz (B, T, 4H), before (B, T, H): h_{t−1}, 0 at the first step, so
- * that the weights' gradients are dzᵀ·before and dzᵀ·x.
+ * that the weights' gradients are dzᵀ·before and dzᵀ·x. With precision 'bf16' dz and wHidden are rounded to bf16 where they are multiplied.
  */
-export const lstmGradOperation: Operation<Record<string, never>> = {
+export const lstmGradOperation: Operation<RecurrentAttributes> = {
   name: 'lstm_grad',
   operands: ['dh', 'wHidden', 'h', 'gates', 'c'],
   results: ['dz', 'before'],
-  infer([dh, wHidden, h, gates, c]) {
+  infer([dh, wHidden, h, gates, c], { precision }) {
+    checkPrecision('lstm_grad', precision);
     expectRank('lstm_grad', 'dh', dh, 3, '(B, T, H)');
     const [batch, steps, hidden] = dh.shape;
     expectShape('lstm_grad', 'wHidden', wHidden, [4 * hidden, hidden], '4 gates of H columns');
@@ -22,8 +25,10 @@ export const lstmGradOperation: Operation<Record<string, never>> = {
     expectShape('lstm_grad', 'c', c, dh.shape, 'that of dh');
     return [f32(gates.shape), f32(dh.shape)];
   },
-  reference([dh, wHidden, h, gates, c], _, [dz, before]) {
+  reference([dh, wHidden, h, gates, c], { precision }, [dz, before]) {
     const [batch, steps, hidden] = dh.shape;
+    const weights = operandData(wHidden.data, precision);
+    const slope = precision === 'bf16' ? roundBf16 : (value: number) => value;
     before.data.fill(0);
     for (let b = 0; b < batch; b++) {
       const later = new Float64Array(hidden); // dc of the step after, times its f
@@ -33,7 +38,7 @@ export const lstmGradOperation: Operation<Record<string, never>> = {
           let d = dh.data[row * hidden + j];
           if (t < steps - 1) {
             for (let k = 0; k < 4 * hidden; k++) {
-              d += dz.data[(row + 1) * 4 * hidden + k] * wHidden.data[k * hidden + j];
+              d += slope(dz.data[(row + 1) * 4 * hidden + k]) * weights[k * hidden + j];
             }
           }
           const [i, f, g, o] = [0, 1, 2, 3].map((part) => gates.data[(row * 4 + part) * hidden + j]);
@@ -60,6 +65,13 @@ export const lstmGradOperation: Operation<Record<string, never>> = {
 };
 
 /** @returns dz and before. */
-export function lstmGrad(dh: Tensor, wHidden: Tensor, h: Tensor, gates: Tensor, c: Tensor): Tensor[] {
-  return dh.graph.apply(lstmGradOperation, [dh, wHidden, h, gates, c], {});
+export function lstmGrad(
+  dh: Tensor,
+  wHidden: Tensor,
+  h: Tensor,
+  gates: Tensor,
+  c: Tensor,
+  precision?: Precision,
+): Tensor[] {
+  return dh.graph.apply(lstmGradOperation, [dh, wHidden, h, gates, c], precisionAttribute(precision));
 }

@@ -1,4 +1,5 @@
 import { FlashbookError } from '../../core/errors.js';
+import { checkPrecision, operandData, type Precision, precisionAttribute, roundBf16 } from '../bf16.js';
 import type { Tensor } from '../ir.js';
 import type { OnnxBuilder } from '../onnx-lowering.js';
 import { f32, type Operation, type TensorType } from '../operation.js';
@@ -8,6 +9,8 @@ import { matmul } from './matmul.js';
 import { sigmoidOf } from './sigmoid.js';
 import { reduceTo } from './sum-rows.js';
 
+export type RecurrentAttributes = { precision?: Precision };
+
 /**
  * A long short-term memory over a sequence (Hochreiter & Schmidhuber 1997; gates in the order of PyTorch's nn.LSTM):
  *   z_t = x_t·wInputᵀ + bias + h_{t−1}·wHiddenᵀ;  i, f, o = σ(z's first, second, fourth quarter), g = tanh(the third)
@@ -16,27 +19,36 @@ import { reduceTo } from './sum-rows.js';
  * Without wInput x is the projected input already, I = 4H.
  *
  * Gradient: lstm_grad, back through time; gates and c are for it alone and carry none.
+ *
+ * With precision 'bf16' x, h_{t−1} and both weights are rounded to bf16 before they are multiplied, and so are dz and what it meets in the
+ * gradient; states, gates and sums stay float32. ONNX gets the float32 form.
  */
-export const lstmOperation: Operation<Record<string, never>> = {
+export const lstmOperation: Operation<RecurrentAttributes> = {
   name: 'lstm',
   operands: ['x', 'wHidden', 'wInput?', 'bias?'],
   results: ['h', 'gates', 'c'],
-  infer(inputs) {
+  infer(inputs, { precision }) {
+    checkPrecision('lstm', precision);
     const { batch, steps, hidden } = lstmSizes('lstm', inputs);
     return [f32([batch, steps, hidden]), f32([batch, steps, 4 * hidden]), f32([batch, steps, hidden])];
   },
-  reference(inputs, _, [h, gates, c]) {
+  reference(inputs, { precision }, [h, gates, c]) {
     const [x, wHidden, wInput, bias] = inputs;
+    const [hiddenWeights, columnsOf] = [operandData(wHidden.data, precision), operandData(x.data, precision)];
+    const inputWeights = wInput && operandData(wInput.data, precision);
+    const state = precision === 'bf16' ? roundBf16 : (value: number) => value;
     const { batch, steps, hidden, columns } = lstmSizes('lstm', inputs);
     for (let b = 0; b < batch; b++) {
       for (let t = 0; t < steps; t++) {
         const row = b * steps + t;
         for (let j = 0; j < 4 * hidden; j++) {
           let z = bias === undefined ? 0 : bias.data[j];
-          if (wInput === undefined) z += x.data[row * columns + j];
-          else for (let k = 0; k < columns; k++) z += x.data[row * columns + k] * wInput.data[j * columns + k];
+          if (inputWeights === undefined) z += x.data[row * columns + j];
+          else for (let k = 0; k < columns; k++) z += columnsOf[row * columns + k] * inputWeights[j * columns + k];
           if (t > 0) {
-            for (let k = 0; k < hidden; k++) z += h.data[(row - 1) * hidden + k] * wHidden.data[j * hidden + k];
+            for (let k = 0; k < hidden; k++) {
+              z += state(h.data[(row - 1) * hidden + k]) * hiddenWeights[j * hidden + k];
+            }
           }
           gates.data[row * 4 * hidden + j] = Math.floor(j / hidden) === 2 ? Math.tanh(z) : sigmoidOf(z);
         }
@@ -48,17 +60,21 @@ export const lstmOperation: Operation<Record<string, never>> = {
       }
     }
   },
-  gradient({ inputs: [x, wHidden, wInput, bias], outputs: [h, gates, c] }, [dh, dGates, dC], needed) {
+  gradient(
+    { inputs: [x, wHidden, wInput, bias], outputs: [h, gates, c], attrs: { precision } },
+    [dh, dGates, dC],
+    needed,
+  ) {
     if (dGates !== undefined || dC !== undefined) {
       throw new FlashbookError('OPTION', 'lstm: the loss must not depend on the results gates and c');
     }
     if (dh === undefined) return [];
-    const [dz, before] = lstmGrad(dh, wHidden, h, gates, c);
-    const dx = wInput === undefined ? dz : matmul(dz, wInput);
+    const [dz, before] = lstmGrad(dh, wHidden, h, gates, c, precision);
+    const dx = wInput === undefined ? dz : matmul(dz, wInput, { precision });
     return [
       needed[0] ? dx : undefined,
-      needed[1] ? matmul(dz, before, { transA: true }) : undefined,
-      wInput && needed[2] ? matmul(dz, x, { transA: true }) : undefined,
+      needed[1] ? matmul(dz, before, { transA: true, precision }) : undefined,
+      wInput && needed[2] ? matmul(dz, x, { transA: true, precision }) : undefined,
       bias && needed[3] ? reduceTo(dz, bias.shape) : undefined,
     ];
   },
@@ -93,8 +109,12 @@ export interface LstmWeights {
 }
 
 /** @returns h (B, T, H), the hidden state of every step. */
-export function lstm(x: Tensor, { wHidden, wInput, bias }: LstmWeights): Tensor {
-  return x.graph.apply(lstmOperation, [x, wHidden, wInput, bias], {})[0];
+export function lstm(
+  x: Tensor,
+  { wHidden, wInput, bias }: LstmWeights,
+  { precision }: { precision?: Precision } = {},
+): Tensor {
+  return x.graph.apply(lstmOperation, [x, wHidden, wInput, bias], precisionAttribute(precision))[0];
 }
 
 export function lstmSizes(operation: string, inputs: readonly TensorType[]) {

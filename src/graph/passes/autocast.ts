@@ -1,16 +1,22 @@
 import type { Graph, Node } from '../ir.js';
 import { attentionOperation } from '../ops/attention.js';
 import { attentionLastOperation } from '../ops/attention-last.js';
+import { conv2dOperation } from '../ops/conv2d.js';
+import { expertsOperation } from '../ops/experts.js';
 import { linearOperation } from '../ops/linear.js';
+import { lstmOperation } from '../ops/lstm.js';
 import { matmulOperation } from '../ops/matmul.js';
 import { liveNodes, rewriteGraph } from '../rewrite.js';
 
 /** The operations that multiply matrices and take the attribute `precision`. */
-const PRODUCTS = new Set<unknown>([linearOperation, matmulOperation, attentionOperation, attentionLastOperation]);
+const PRODUCTS = new Set<unknown>([
+  ...[linearOperation, matmulOperation, attentionOperation, attentionLastOperation],
+  ...[conv2dOperation, lstmOperation, expertsOperation],
+]);
 
 /**
- * Mixed precision: linear, matmul and attention round their operands to bf16 where they multiply them. Parameters, what is between
- * the products, and all sums stay float32. The last product before a result of the graph, a head's logits, stays float32
+ * Mixed precision: linear, matmul, attention, conv2d, lstm and experts round their operands to bf16 where they multiply them. Parameters,
+ * what is between the products, and all sums stay float32. The last product before a result of the graph, a head's logits, stays float32
  * too, and with it all that follows, the loss. An explicit `precision` is left as it is.
  *
  * For training before differentiate(): the gradient's products then have the precision of the products that they belong to.
