@@ -38,7 +38,10 @@ function summary(file: string, size: number, artefact: Artefact): [string, strin
   const { manifest } = artefact;
   const { card, input, output, model, golden } = manifest;
   return [
-    ['artefact', `${file}, ${bytes(size)}, ${manifest.precision}, by ${manifest.producer}`],
+    [
+      'artefact',
+      `${file}, ${bytes(size)}, ${manifest.precision}${manifest.activations ? ` with ${manifest.activations} activations` : ''}, by ${manifest.producer}`,
+    ],
     ['model', `${model.kind} (${count(model.parameters)} parameters): ${options(model.options)}`],
     [
       'input',

@@ -88,6 +88,12 @@ export function runCommand(): Command {
     .option('--swa <share>', 'keep the mean of the weights after this share of the steps', decimalNumber)
     .option('--accumulate <n>', 'batches whose gradients make one step', wholeNumber)
     .addOption(new Option('--precision <type>', 'of the matrix products in training').choices(['f32', 'bf16']))
+    .addOption(
+      new Option('--int8 <activations>', 'scales of the INT8 model: as rows come, or calibrated').choices([
+        'dynamic',
+        'static',
+      ]),
+    )
     .option('--recompute <n>', 'segments of activations computed again instead of kept', wholeNumber)
     .option('--attention-dropout <p>', 'share of the attention weights dropped in training', decimalNumber)
     .option('--drop-path <p>', 'stochastic depth of the last layer', decimalNumber)

@@ -1,4 +1,5 @@
 /** Smaller models of the same meaning. */
+export { type ActivationScales, type CalibrateOptions, type CalibrationMethod, calibrate } from './calibrate.js';
 export { foldState } from './fold.js';
 export {
   dequantiseRows,

@@ -5,6 +5,7 @@ import {
   linear,
   type Node,
   qlinear,
+  qlinearStatic,
   type Rewriter,
   reshape,
   rewriteGraph,
@@ -15,10 +16,14 @@ import {
 import type { TypedArray } from '../native/plan-spec.js';
 
 /** Projections of queries, keys and values side by side, and which of their operands have a row for each output column. */
-const OUTPUT_OPERANDS: Readonly<Record<string, readonly number[]>> = { linear: [1, 2], qlinear: [1, 2, 3] };
+const OUTPUT_OPERANDS: Readonly<Record<string, readonly number[]>> = {
+  linear: [1, 2],
+  qlinear: [1, 2, 3],
+  qlinear_static: [1, 2, 3],
+};
 
 /**
- * Projects the queries that are read alone, for prediction: where an attention of queries 'last' takes its qkv straight from a linear or qlinear,
+ * Projects the queries that are read alone, for prediction: where an attention of queries 'last' takes its qkv straight from a linear or a quantised one,
  * that becomes one of keys and values for all steps and one of the query for the last step, a third of the projection less. Each row of
  * a product is summed by itself, so no result changes. The buffers of the projection, `a.b`, are cut into `a.q.b` and `a.kv.b` and
  * fall away. The arguments are left as they were.
@@ -92,6 +97,10 @@ function project(
     contents.set(name, part === 'q' ? data.slice(0, third) : data.slice(third));
     return target.state(name, [part === 'q' ? rows / 3 : (2 * rows) / 3, ...rest], operand.dtype);
   });
+  if (operation.name === 'qlinear_static') {
+    const { xScale, xZero } = attrs as { xScale: number; xZero: number };
+    return qlinearStatic(x, w!, others[0]!, others[1], { x: { scale: xScale, zero: xZero } });
+  }
   if (operation.name === 'qlinear') return qlinear(x, w!, others[0]!, others[1]);
   return linear(x, w!, others[0], { precision: attrs.precision as 'f32' | 'bf16' | undefined });
 }

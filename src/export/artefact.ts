@@ -1,3 +1,4 @@
+import { calibrate } from '../compress/calibrate.js';
 import { foldState } from '../compress/fold.js';
 import { type QuantiseOptions, quantiseLinear } from '../compress/quantise.js';
 import { splitQueries } from '../compress/split-queries.js';
@@ -52,9 +53,9 @@ export interface ArtefactOptions {
   outputNames?: readonly string[];
   classes: readonly string[];
   card: ModelCard;
-  /** Default 'f32'. 'bf16': products of operands rounded to bf16, see `autocast`. 'int8': dynamic int8 linears, see `quantiseLinear`. */
+  /** Default 'f32'. 'bf16': products of operands rounded to bf16, see `autocast`. 'int8': linears with int8 weights, see `quantiseLinear`. */
   precision?: Manifest['precision'];
-  /** For precision 'int8'. */
+  /** For precision 'int8'. Windows for the calibration of static activations are raw as `golden`, of the training part. */
   quantise?: QuantiseOptions;
   /** Raw feature windows (n, steps, features) that are stored with their logits and predicted again at each load: 1 or 2. */
   golden: Float32Array;
@@ -103,9 +104,10 @@ export interface InferenceGraph {
  *
  * @throws FlashbookError OPTION, SHAPE or NUMERIC for options that do not fit the model.
  */
-export async function buildArtefact(options: ArtefactOptions): Promise<Uint8Array> {
-  checkOptions('buildArtefact', options, OPTIONS);
-  checkNames(options);
+export async function buildArtefact(given: ArtefactOptions): Promise<Uint8Array> {
+  checkOptions('buildArtefact', given, OPTIONS);
+  checkNames(given);
+  const options = calibrated(given);
   const windows = goldenWindows(options);
   const manifest = parseManifest(Manifest, describeModel(options, windows), 'OPTION', 'artefact manifest');
 
@@ -142,6 +144,16 @@ export function inferenceGraph(
   batch: number,
   passes: readonly Pass[] = [readRowsOnly],
 ): InferenceGraph {
+  const folded = foldedGraph(options, batch, passes);
+  const stored =
+    options.precision === 'int8'
+      ? quantiseLinear(folded.graph, folded.state, calibrated(options, passes).quantise)
+      : folded;
+  return splitQueries(stored.graph, stored.state);
+}
+
+/** The graph before its weights are quantised, under the names of the model's parameters. */
+function foldedGraph(options: ArtefactOptions, batch: number, passes: readonly Pass[]): InferenceGraph {
   const { model, parameters, scaler, precision = 'f32' } = options;
   const { steps, features } = model.options;
   const traced = new Graph();
@@ -162,9 +174,16 @@ export function inferenceGraph(
   checkState(traced, new Map([...constants(traced), ...given]));
   // Without what no prediction depends on, such as heads that tell of returns.
   const state = new Map([...constants(graph), ...given].filter(([name]) => graph.states.has(name)));
-  const folded = foldState(graph, state);
-  const stored = precision === 'int8' ? quantiseLinear(folded.graph, folded.state, options.quantise) : folded;
-  return splitQueries(stored.graph, stored.state);
+  return foldState(graph, state);
+}
+
+/** The options with windows of a calibration replaced by the scales that they give: those of one window, for all sizes of a batch. */
+function calibrated(options: ArtefactOptions, passes: readonly Pass[] = [readRowsOnly]): ArtefactOptions {
+  const { precision, quantise } = options;
+  if (precision !== 'int8' || !(quantise?.calibration instanceof Float32Array)) return options;
+  const { calibration: windows, calibrate: how, ...others } = quantise;
+  const { graph, state } = foldedGraph({ ...options, precision: 'f32' }, 1, passes);
+  return { ...options, quantise: { ...others, calibration: calibrate(graph, state, windows, how) } };
 }
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {
@@ -175,6 +194,7 @@ function describeModel(options: ArtefactOptions, windows: number): Manifest {
   return {
     producer: `flashbook ${version}`,
     precision,
+    ...(precision === 'int8' && { activations: options.quantise?.activations ?? 'dynamic' }),
     model: { kind: model.constructor.name, options: { ...model.options }, parameters: parameterCount(model) },
     input: { name: 'features', steps: model.options.steps, features: [...featureNames] },
     output: { name: 'logits', horizons: [...horizons], classes: [...classes], ...(names && { names: [...names] }) },

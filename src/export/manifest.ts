@@ -28,6 +28,8 @@ export const Manifest = z.object({
   /** The flashbook version that wrote it. */
   producer: z.string(),
   precision: z.enum(['f32', 'bf16', 'int8']),
+  /** Of int8: a scale for each row as it comes, or one a layer that was found beforehand. */
+  activations: z.enum(['dynamic', 'static']).optional(),
   model: z.object({
     kind: z.string(),
     options: jsonObject,

@@ -28,6 +28,7 @@ export {
   stateSpecs,
   Tensor,
 } from './ir.js';
+export { type LevelScale, levelOf, levelScale } from './levels.js';
 export * from './onnx-lowering.js';
 export type { Attributes, DType, NodeView, Operation, Shape, TensorType, Value } from './operation.js';
 export { elements } from './operation.js';
@@ -96,6 +97,7 @@ export { fuseResidualGrad } from './passes/fuse-residual-grad.js';
 export { fuseSumRows } from './passes/fuse-sum-rows.js';
 export { readRowsOnly } from './passes/read-rows-only.js';
 export { type RecomputeOptions, recomputeActivations } from './passes/recompute.js';
+export { requantise } from './passes/requantise.js';
 export { storeGeluSlope } from './passes/store-gelu-slope.js';
 export { type CompileOptions, compilePlan, type Pass } from './plan.js';
 export { printGraph } from './print.js';

@@ -9,13 +9,14 @@ import { assignStorage, type Storage } from './liveness.js';
 import type { Attributes } from './operation.js';
 import { reshapeOperation } from './ops/reshape.js';
 import { fuseLinear } from './passes/fuse-linear.js';
+import { requantise } from './passes/requantise.js';
 import { withoutDeadCode } from './rewrite.js';
 import { copyReshapedStates, materialiseUpdates } from './updates.js';
 
 export type Pass = (graph: Graph) => Graph;
 
 export interface CompileOptions {
-  /** Run in order before planning. Default: [fuseLinear]. */
+  /** Run in order before planning. Default: [fuseLinear, requantise]. */
   passes?: readonly Pass[];
   /** False gives every tensor memory of its own: for tests and for looking at intermediate results. Default true. */
   reuse?: boolean;
@@ -29,7 +30,7 @@ export interface CompileOptions {
  */
 export function compilePlan(graph: Graph, options: CompileOptions = {}): PlanSpec {
   checkOptions('compilePlan', options, ['passes', 'reuse']);
-  const { passes = [fuseLinear], reuse = true } = options;
+  const { passes = [fuseLinear, requantise], reuse = true } = options;
   let prepared = withoutDeadCode(graph);
   for (const pass of passes) prepared = pass(prepared);
   prepared = materialiseUpdates(copyReshapedStates(prepared));

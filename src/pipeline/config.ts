@@ -122,6 +122,8 @@ export const runConfigSchema = z.strictObject({
   accumulate: count(1, 4096).default(1),
   /** 'bf16': matrix products round their operands to bf16. */
   precision: z.enum(['f32', 'bf16']).default('f32'),
+  /** Activations of the INT8 artefact: a scale for each row as it comes, or one a layer, calibrated over training windows. */
+  int8: z.enum(['dynamic', 'static']).default('dynamic'),
   /** Segments of the forward pass that are computed again in the backward pass; 0: keep all activations. */
   recompute: count(0, 64).default(0),
   /** Dropout of the attention weights. */

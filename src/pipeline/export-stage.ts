@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
+import type { QuantiseOptions } from '../compress/index.js';
 import { writeFileAtomic } from '../core/files.js';
+import { sampleRows } from '../data/index.js';
 import { type ArtefactOptions, writeArtefact } from '../export/index.js';
 import { CLASSES } from '../monitor/run-metrics.js';
 import { readArtefact } from '../predict/index.js';
@@ -9,6 +11,9 @@ import { type PreparedData, rawWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
 import { RUN_FILES, type RunFolder } from './run-folder.js';
 import type { TrainedModel } from './train-stage.js';
+
+/** Training windows, spread evenly, from which static scales are found. */
+const CALIBRATION_WINDOWS = 256;
 
 /** Writes the float32 and the INT8 artefact, and the ONNX model of each beside it. */
 export async function exportStage(
@@ -54,7 +59,8 @@ export async function exportStage(
   let done = 0;
   for (const { precision, artefact, onnx } of precisions) {
     onProgress?.({ stage: 'export', done, total: precisions.length, unit: 'artefacts' });
-    await writeArtefact(folder.file(artefact), { ...common, precision });
+    const quantise = precision === 'int8' && config.int8 === 'static' ? staticActivations(data, config) : undefined;
+    await writeArtefact(folder.file(artefact), { ...common, precision, ...(quantise && { quantise }) });
     await writeFileAtomic(folder.file(onnx), (await readArtefact(folder.file(artefact))).onnx);
     done++;
   }
@@ -66,4 +72,16 @@ export async function exportStage(
     finished: true,
     detail: 'float32 and INT8, .fbk and ONNX',
   });
+}
+
+function staticActivations(data: PreparedData, config: RunConfig): QuantiseOptions {
+  const { start, end } = data.split.train;
+  const stride = Math.max(1, Math.floor((end - start) / CALIBRATION_WINDOWS));
+  const windows = rawWindows(data, sampleRows(data.split.train, stride), config.window);
+  const calibration = new Float32Array(windows.length * config.window * data.table.columns);
+  windows.batch(
+    Array.from({ length: windows.length }, (_, i) => i),
+    calibration,
+  );
+  return { activations: 'static', calibration };
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { dequantiseRows, quantiseLinear, quantiseRows } from '../../src/compress/quantise.js';
+import { calibrate } from '../../src/compress/calibrate.js';
+import { dequantiseRows, type QuantiseOptions, quantiseLinear, quantiseRows } from '../../src/compress/quantise.js';
 import { Random } from '../../src/core/random.js';
 import { compilePlan, Graph, interpret, linear } from '../../src/graph/index.js';
-import type { TypedArray } from '../../src/native/plan-spec.js';
+import { nativeAvailable, runtimeInfo, type TypedArray } from '../../src/native/index.js';
+import { runNative } from '../graph/run-native.js';
 
 function normal(n: number, seed: number): Float32Array {
   const random = new Random(seed);
@@ -149,5 +151,63 @@ describe('quantiseLinear', () => {
     const { graph, state } = model();
     (state.get('b.weight') as Float32Array)[70] = Number.NaN;
     expect(() => quantiseLinear(graph, state)).toThrow(/weight 'b.weight': row 1 of the weights holds NaN/);
+  });
+});
+
+describe.runIf(nativeAvailable())('quantiseLinear with static activations', () => {
+  const calibration = normal(400 * 160, 50);
+  const quantise = (options: QuantiseOptions = {}) => {
+    const { graph, state } = model();
+    return quantiseLinear(graph, state, { activations: 'static', calibration, ...options });
+  };
+
+  test('gives every quantised layer the scale of what it reads, and levels go from product to product', () => {
+    const { graph, layers } = quantise();
+    const plan = compilePlan(graph);
+    expect(plan.steps.map(({ kernel }) => kernel)).toEqual([
+      'qlinear_static',
+      'qlinear_static',
+      'qlinear_static',
+      'linear',
+    ]);
+    // a's GELU is read by b alone, b's sum by c and nothing else; c's result is read in float32.
+    expect(plan.steps.map(({ outputs }) => plan.tensors[outputs[0]].dtype)).toEqual(['u8', 'u8', 'f32', 'f32']);
+    expect(plan.steps.map(({ attrs }) => attrs.xScale)).toEqual([
+      ...layers.map(({ activations }) => activations!.scale),
+      undefined,
+    ]);
+    expect(plan.steps[0].attrs.yScale).toBe(layers[1].activations!.scale);
+    expect(layers[1].activations!.zero).toBeLessThan(60); // GELU: little below 0
+  });
+
+  test('stays close to float32, and the plan to the interpreter', () => {
+    const { graph, state } = model();
+    const expected = run(graph, state);
+    const result = quantise();
+    const received = run(result.graph, result.state);
+    const peak = Math.max(...expected.map(Math.abs));
+    const worst = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+      Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i])));
+    expect(worst(received, expected)).toBeLessThan(0.04 * peak);
+    const inputs = { x: normal(160, 99) };
+    for (const isa of runtimeInfo().available) {
+      const { outputs } = runNative(result.graph, { inputs, state: Object.fromEntries(result.state) }, { isa });
+      expect(worst(outputs.y, received), isa).toBeLessThan(0.01 * peak);
+    }
+  });
+
+  test('takes scales that were found before, and says which is missing', () => {
+    const { graph, state } = model();
+    const scales = calibrate(graph, state, calibration);
+    expect(quantise({ calibration: scales }).layers).toEqual(quantise().layers);
+    expect(quantise({ calibrate: { method: 'minmax' } }).layers).not.toEqual(quantise().layers);
+    const some = new Map([...scales].filter(([name]) => name !== 'b.weight'));
+    expect(() => quantise({ calibration: some })).toThrow(/no scale for what the layer 'b.weight' reads/);
+  });
+
+  test('refuses what does not fit together', () => {
+    expect(() => quantise({ calibration: undefined })).toThrow(/for calibration but received undefined/);
+    expect(() => quantise({ activations: 'dynamic' })).toThrow(/'static' where there is a calibration/);
+    expect(() => quantise({ activations: 'statik' as never })).toThrow(/did you mean 'static'/);
   });
 });

@@ -68,6 +68,9 @@ const FORMS: Readonly<Record<string, (given: Layer) => Layer>> = {
   f32: (given) => given,
   bf16: ({ graph, state }) => ({ graph: autocast(graph), state }),
   int8: ({ graph, state }) => quantiseLinear(graph, state),
+  'int8 static': ({ graph, state }) => {
+    return quantiseLinear(graph, state, { activations: 'static', calibration: X });
+  },
 };
 
 describe('splitQueries', () => {
@@ -76,7 +79,7 @@ describe('splitQueries', () => {
       const whole = FORMS[form](layer(pattern));
       const split = splitQueries(whole.graph, whole.state);
       expect(interpreted(split)).toEqual(interpreted(whole));
-      const projection = form === 'int8' ? 'qlinear' : 'linear';
+      const projection = { int8: 'qlinear', 'int8 static': 'qlinear_static' }[form] ?? 'linear';
       expect(kernels(split)).toEqual([projection, 'select_step', projection, 'attention_last', projection]);
       const saved = graphStatistics(whole.graph).flops - graphStatistics(split.graph).flops;
       expect(saved).toBe(2 * BATCH * (STEPS - 1) * WIDTH * WIDTH);

@@ -30,8 +30,16 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 const BACKENDS = nativeAvailable() ? (['native', 'onnx'] as const) : (['onnx'] as const);
 
-describe.each(['f32', 'bf16', 'int8'] as const)('a small model in %s', (precision) => {
-  const options = artefactOptions(SMALL, { precision, golden: rawWindows(2, 12, 5, 9) });
+const STATIC = { activations: 'static', calibration: rawWindows(64, 12, 5, 21) } as const;
+
+describe.each([
+  { precision: 'f32' },
+  { precision: 'bf16' },
+  { precision: 'int8' },
+  { precision: 'int8', quantise: STATIC },
+] as const)('a small model in $precision $quantise.activations', (form) => {
+  const { precision } = form;
+  const options = artefactOptions(SMALL, { ...form, golden: rawWindows(2, 12, 5, 9) });
   const windows = rawWindows(50, 12, 5, 4);
   let bytes: Uint8Array;
   beforeAll(async () => {
@@ -51,6 +59,8 @@ describe.each(['f32', 'bf16', 'int8'] as const)('a small model in %s', (precisio
       batches: [1, 8, 32],
       card: { name: 'test model', seed: 3, metrics: { accuracy: 0.5 } },
     });
+    const activations = 'quantise' in form ? 'static' : precision === 'int8' ? 'dynamic' : undefined;
+    expect(artefact.manifest.activations).toBe(activations);
     expect(artefact.manifest.producer).toMatch(/^flashbook \d+\.\d+\.\d+/);
     expect(artefact.manifest.model.parameters).toBe(
       options.model.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),

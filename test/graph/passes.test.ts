@@ -26,6 +26,7 @@ import {
   qlinearStatic,
   readRowsOnly,
   relu,
+  requantise,
   rewriteGraph,
   route,
   selectStep,
@@ -475,6 +476,60 @@ function encoder({ index = -1, causal = true, p = 0, attentionP = 0 } = {}): Gra
   graph.output('y', selectStep(softmax(x), index));
   return graph;
 }
+
+describe('requantise', () => {
+  const scales = { x: { scale: Math.fround(0.02), zero: 128 }, hidden: { scale: Math.fround(3), zero: 90 } };
+  /** x (4, 6) → hidden (4, 5), which `read` gets with the weight of a second product. */
+  const twoProducts = (read: (hidden: Tensor, wq: Tensor, scale: Tensor, graph: Graph) => Tensor | Tensor[]) => {
+    const graph = new Graph();
+    const x = graph.input('x', [4, 6]);
+    const first = qlinearStatic(x, graph.state('wq', [5, 6], 'i8'), graph.state('scale', [5]), undefined, {
+      x: scales.x,
+    });
+    const results = [read(relu(first), graph.state('w2', [7, 5], 'i8'), graph.state('scale2', [7]), graph)].flat();
+    for (const [i, result] of results.entries()) graph.output(`y${i}`, result);
+    return fuseLinear(graph);
+  };
+  const levels = (graph: Graph) => graph.nodes.filter(({ outputs }) => outputs[0].dtype === 'u8').length;
+  const reader = (hidden: Tensor, wq: Tensor, scale: Tensor, x = scales.hidden) =>
+    qlinearStatic(hidden, wq, scale, undefined, { x });
+
+  test('levels go from product to product, with the same results to the bit', () => {
+    for (const graph of [
+      twoProducts((hidden, w, s) => reader(hidden, w, s)),
+      twoProducts((hidden, w, s) => [reader(hidden, w, s), relu(reader(hidden, w, s))]),
+    ]) {
+      const passed = requantise(graph);
+      expect(levels(passed)).toBe(1);
+      expectEqual(graph, passed);
+      expect(levels(requantise(passed))).toBe(1);
+    }
+  });
+
+  test.each([
+    ['another scale', (h: Tensor, w: Tensor, s: Tensor) => [reader(h, w, s), reader(h, w, s, scales.x)]],
+    ['another operation', (h: Tensor, w: Tensor, s: Tensor) => [reader(h, w, s), gelu(h)]],
+    ['the result of the graph', (h: Tensor, w: Tensor, s: Tensor) => [reader(h, w, s), h]],
+    [
+      'a residual',
+      (h: Tensor, _w: Tensor, _s: Tensor, g: Graph) =>
+        qlinearStatic(h, g.state('square', [5, 5], 'i8'), g.state('s5', [5]), undefined, {
+          x: scales.hidden,
+          residual: h,
+        }),
+    ],
+  ])('not where it is also read by %s', (_, read) => {
+    const graph = twoProducts(read);
+    const passed = requantise(graph);
+    expect(levels(passed)).toBe(0);
+    expectEqual(graph, passed);
+  });
+
+  test('a graph without static products is left as it is', () => {
+    const graph = linearGraph((y) => gelu(y));
+    expect(requantise(graph)).toBe(graph);
+  });
+});
 
 describe('readRowsOnly', () => {
   test.each([true, false])('computes one row of the last layer (causal %s)', (causal) => {
