@@ -11,7 +11,7 @@ export async function headlines(results: BenchResults): Promise<Headline[]> {
     results.rows.find((one) => one.name === name && one.threads === threads && fastTimes(one) !== undefined);
   for (const { threads } of results.peaks) {
     const on = `${threads} thread${threads === 1 ? '' : 's'}`;
-    for (const precision of ['f32', 'bf16', 'int8']) {
+    for (const precision of ['f32', 'bf16', 'int8', 'int8 static']) {
       const prediction = row(`${precision}, batch 1, read rows only`, threads);
       if (prediction !== undefined) found.push(latency(prediction, precision, on));
     }

@@ -15,7 +15,7 @@ export interface ProfileOptions {
   /** The artefact to predict with: a path or its bytes. Default: the price predictor with random weights. */
   artefact?: string | Uint8Array;
   /** Of the price predictor with random weights; in training not 'int8'. Default 'f32'. */
-  precision?: 'f32' | 'bf16' | 'int8';
+  precision?: 'f32' | 'bf16' | 'int8' | 'int8 static';
   /** Windows of one run; of an artefact, one of the sizes that it has plans for. Default 1, in training 64. */
   batch?: number;
   threads?: number;
@@ -105,7 +105,7 @@ export async function profile(options: ProfileOptions = {}): Promise<Profile> {
 
 async function prediction(options: ProfileOptions, batch: number, threads: number): Promise<Subject> {
   const { artefact, isa, precision = 'f32' } = options;
-  oneOf('precision', precision, ['f32', 'bf16', 'int8']);
+  oneOf('precision', precision, ['f32', 'bf16', 'int8', 'int8 static']);
   const source = artefact ?? (await buildArtefact({ ...randomPredictor(precision), batches: [batch] }));
   const predictor = (await loadPredictor(source, {
     backend: 'native',

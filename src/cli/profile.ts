@@ -6,7 +6,7 @@ import { terminal } from './terminal.js';
 
 interface ProfileArguments {
   train?: boolean;
-  precision?: 'f32' | 'bf16' | 'int8';
+  precision?: ProfileOptions['precision'];
   batch?: number;
   threads?: number;
   isa?: string;
@@ -23,7 +23,12 @@ export function profileCommand(): Command {
     .argument('[file]', 'a .fbk file; without it the price predictor with random weights')
     .option('--train', 'the gradients and the update of a training step instead of a prediction')
     .addOption(
-      new Option('--precision <p>', 'of the price predictor with random weights').choices(['f32', 'bf16', 'int8']),
+      new Option('--precision <p>', 'of the price predictor with random weights').choices([
+        'f32',
+        'bf16',
+        'int8',
+        'int8 static',
+      ]),
     )
     .option('--batch <n>', 'windows of one run (default: 1, in training 64)', wholeNumber)
     .option('--threads <n>', 'threads (default: all)', wholeNumber)

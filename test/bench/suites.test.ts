@@ -27,6 +27,7 @@ describe('the suites', () => {
     'attention/forward 8 × 512 × 64 full, 1 thread',
     'attention/forward + backward 64 × 4 × 100 × 32 causal, 1 thread',
     'predictor/int8, batch 1, whole last layer, 1 thread',
+    'predictor/int8 static, batch 1, read rows only, 1 thread',
     'predictor/f32, batch 1, read rows only, 1 thread',
     'predictor/bf16, batch 1, read rows only, 1 thread',
     'predictor/predictSync of a tiny model, 1 thread',

@@ -50,12 +50,20 @@ template <int NV, bool FULL, Activation ACT, bool COARSE>
 FB_INLINE void finish_row(const VecI* acc, int row, const TileColumns<NV, FULL>& columns, const TileOut& out, VecF (&y)[NV]) {
   const VecF s = set1(out.row_scales[row]);
 #pragma GCC unroll 2
+  for (int v = 0; v < NV; v++) y[v] = to_float(acc[v]) * (s * columns.scales[v]);
+  if (out.bias != nullptr) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++) y[v] = y[v] + columns.bias[v];
+  }
+  // Both vectors in one stretch without a branch, so that the compiler interleaves the long chains.
+#pragma GCC unroll 2
   for (int v = 0; v < NV; v++) {
-    y[v] = to_float(acc[v]) * (s * columns.scales[v]);
-    if (out.bias != nullptr) y[v] = y[v] + columns.bias[v];
     if constexpr (ACT == Activation::relu) y[v] = relu(y[v]);
     if constexpr (ACT == Activation::gelu) y[v] = COARSE ? gelu_for_levels(y[v]) : gelu(y[v]);
-    if (out.residual != nullptr) y[v] = y[v] + columns.read(out.residual + row * out.n, v);
+  }
+  if (out.residual != nullptr) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; v++) y[v] = y[v] + columns.read(out.residual + row * out.n, v);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Predictions of the price predictor, against ONNX Runtime with the same graph. */
 import { type ArtefactOptions, buildArtefact, inferenceGraph } from '../../export/artefact.js';
 import { perTensorActivations } from '../../export/onnx/per-tensor-quantisation.js';
+import { staticQdq } from '../../export/onnx/static-qdq.js';
 import { graphStatistics, interpret, readRowsOnly } from '../../graph/index.js';
 import { PricePredictor } from '../../models/index.js';
 import { initialise } from '../../nn/index.js';
@@ -11,12 +12,14 @@ import { normals } from '../random-values.js';
 import { once, type SuiteOptions } from '../suite.js';
 
 const FEATURES = 80;
+/** Windows of noise that static scales are found from. */
+const CALIBRATION_WINDOWS = 32;
 /** Float64 by the interpreter takes a second a window; windows do not know of each other. */
 const CHECKED_WINDOWS = 1;
 
 export function predictorCases({ threads }: SuiteOptions): BenchCase[] {
   const cases: BenchCase[] = [];
-  for (const precision of ['f32', 'bf16', 'int8'] as const) {
+  for (const precision of ['f32', 'bf16', 'int8', 'int8 static'] as const) {
     for (const batch of [1, 8, 32]) {
       cases.push(predictorCase(precision, batch, 'whole last layer', threads));
       cases.push(predictorCase(precision, batch, 'read rows only', threads));
@@ -26,9 +29,11 @@ export function predictorCases({ threads }: SuiteOptions): BenchCase[] {
   return cases;
 }
 
+type Form = 'f32' | 'bf16' | 'int8' | 'int8 static';
+
 /** The price predictor with random weights: what a benchmark or a profile runs where no artefact is given. */
 export function randomPredictor(
-  precision: 'f32' | 'bf16' | 'int8',
+  form: Form,
   size: {
     features?: number;
     steps?: number;
@@ -40,6 +45,7 @@ export function randomPredictor(
 ): ArtefactOptions {
   const model = new PricePredictor({ features: FEATURES, ...size });
   const { features, steps } = model.options;
+  const precision = form === 'int8 static' ? 'int8' : form;
   return {
     model,
     parameters: initialise(model, 1),
@@ -51,6 +57,9 @@ export function randomPredictor(
     classes: ['down', 'flat', 'up'],
     card: { name: 'benchmark', createdAt: '2026-01-01T00:00:00Z', dataSource: 'noise', seed: 1, metrics: {} },
     precision,
+    ...(form === 'int8 static' && {
+      quantise: { activations: 'static', calibration: normals(CALIBRATION_WINDOWS * steps * features, 8) },
+    }),
     golden: normals(steps * features, 7),
   };
 }
@@ -60,10 +69,9 @@ export async function artefactBytes(precision: 'f32' | 'int8'): Promise<number> 
   return (await buildArtefact(randomPredictor(precision))).length;
 }
 
-type Precision = 'f32' | 'bf16' | 'int8';
 type LastLayer = 'whole last layer' | 'read rows only';
 
-function predictorCase(precision: Precision, batch: number, lastLayer: LastLayer, threads: number): BenchCase {
+function predictorCase(precision: Form, batch: number, lastLayer: LastLayer, threads: number): BenchCase {
   const options = once(() => randomPredictor(precision));
   const passes = lastLayer === 'whole last layer' ? [] : [readRowsOnly];
   const features = once(() => normals(batch * 100 * FEATURES, 5));
@@ -80,8 +88,14 @@ function predictorCase(precision: Precision, batch: number, lastLayer: LastLayer
       nativeContender(graphCase, { role: 'plain', name: 'plain C++', tolerance, threads, isa: 'scalar' }),
     );
   const float32 = precision === 'bf16' ? 'ONNX Runtime, float32' : 'ONNX Runtime'; // its CPU kernels have no bf16
-  if (precision !== 'int8') contenders.push(onnxContender(graphCase, { name: float32, tolerance, threads }));
-  else {
+  if (precision === 'f32' || precision === 'bf16') {
+    contenders.push(onnxContender(graphCase, { name: float32, tolerance, threads }));
+  } else if (precision === 'int8 static') {
+    contenders.push(
+      onnxContender(graphCase, { name: 'ONNX Runtime, MatMulInteger', tolerance, threads }),
+      onnxContender(graphCase, { name: 'ONNX Runtime, QDQ', tolerance, threads, rules: { qlinear_static: staticQdq } }),
+    );
+  } else {
     contenders.push(
       onnxContender(graphCase, { name: 'ONNX Runtime, row by row', tolerance, threads }),
       onnxContender(graphCase, {
@@ -96,7 +110,7 @@ function predictorCase(precision: Precision, batch: number, lastLayer: LastLayer
     suite: 'predictor',
     name: `${precision}, batch ${batch}, ${lastLayer}`,
     threads,
-    bound: precision,
+    bound: precision === 'int8 static' ? 'int8' : precision,
     get operations() {
       return graphStatistics(graphCase().graph).flops;
     },
