@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { RunMetrics } from '../../src/monitor/run-metrics.js';
 import { runConfig } from '../../src/pipeline/config.js';
 import { optimizerOf, scheduleOf } from '../../src/pipeline/train-stage.js';
+import { readArtefact } from '../../src/predict/index.js';
 import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -16,6 +18,26 @@ describe('options of training on the command line', () => {
     expect(JSON.parse(stdout).predictors.length).toBeGreaterThan(0);
     const config = readFileSync(join(out, 'training.jsonl'), 'utf8').split('\n')[0];
     expect(config).toContain('"regression":{"weight":1,"delta":1}');
+  }, 120_000);
+
+  test('static INT8: its scales are in the plan, and it predicts what float32 does', async () => {
+    const out = join(folder, 'static');
+    const { code, stdout, stderr } = await flashbook(['run', ...SMALL_RUN, '--out', out, '--json', '--int8', 'static']);
+    expect(code, stderr).toBe(0);
+    const artefact = await readArtefact(join(out, 'model.int8.fbk'));
+    expect(artefact.manifest).toMatchObject({ precision: 'int8', activations: 'static' });
+    const steps = artefact
+      .plans()
+      .get(1)!
+      .steps.filter(({ kernel }) => kernel === 'qlinear_static');
+    expect(steps.length).toBe(2); // those with at least 32 inputs: the embedding, and the contraction of the feed-forward
+    for (const { attrs } of steps) expect(attrs.xScale).toBeGreaterThan(0);
+    const { agreement } = JSON.parse(stdout) as RunMetrics;
+    expect(agreement[1]).toMatchObject({ a: 'native float32', b: 'native INT8' });
+    expect(agreement[1].maxLogitDifference).toBeGreaterThan(0);
+    expect(agreement[1].maxLogitDifference).toBeLessThan(0.1);
+    const { stdout: inspected } = await flashbook(['inspect', join(out, 'model.int8.fbk')]);
+    expect(inspected).toMatch(/int8 with static activations/);
   }, 120_000);
 
   test('a run with all of them: configuration, log and event file say so', async () => {
