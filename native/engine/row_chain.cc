@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/cpu_features.h"
 #include "runtime/thread_pool.h"
 
 namespace flashbook {
@@ -54,16 +55,27 @@ RowCut balanced(const RowCut& cut, int threads) {
 }  // namespace
 
 void RowChain::run(RunContext& context) {
-  if (parts_ == 1) {
+  if (parts_ == 0) {
     for (Step* step : steps_) step->run(context);
+    return;
+  }
+  if (parts_ == 1) {
+    run_part(context, 0, rows_);
     return;
   }
   const int64_t units = rows_ / unit_;
   context.pool.parallel_kept(parts_, [&](int64_t part) {
     RunContext own{context.pool, context.workspace + static_cast<size_t>(part) * workspace_};
-    const int64_t begin = units * part / parts_ * unit_, end = units * (part + 1) / parts_ * unit_;
-    for (Step* step : steps_) step->run_rows(own, begin, end);
+    run_part(own, units * part / parts_ * unit_, units * (part + 1) / parts_ * unit_);
   });
+}
+
+void RowChain::run_part(RunContext& context, int64_t begin, int64_t end) {
+  const int64_t units = (end - begin) / unit_, blocks = (end - begin + block_ - 1) / block_;
+  for (int64_t block = 0; block < blocks; block++) {
+    const int64_t first = begin + units * block / blocks * unit_, last = begin + units * (block + 1) / blocks * unit_;
+    for (Step* step : steps_) step->run_rows(context, first, last);
+  }
 }
 
 namespace {
@@ -80,35 +92,59 @@ class Builder {
            });
   }
 
-  void add(Step* step, const RowCut& cut, const std::vector<Access>& accesses) {
+  // shared_bytes: of what the step reads whatever the rows.
+  void add(Step* step, const RowCut& cut, const std::vector<Access>& accesses, int64_t shared_bytes) {
     members_.push_back(step);
     touched_.insert(touched_.end(), accesses.begin(), accesses.end());
     cut_.rows = cut.rows;
     cut_.unit = std::max(cut_.unit, cut.unit);
     cut_.workspace = std::max(cut_.workspace, (cut.workspace + 63) / 64 * 64);
     flops_ += step->flops();
+    shared_bytes_ += shared_bytes;
   }
 
   void close() {
     if (members_.empty()) return;
-    const int64_t parts = flops_ < kWorthSplitting ? 1 : most_parts(cut_, threads_);
-    schedule_.steps.push_back(std::make_unique<RowChain>(std::move(members_), cut_.rows, cut_.unit, parts, cut_.workspace));
-    if (parts > 1) schedule_.workspace = std::max(schedule_.workspace, static_cast<size_t>(parts) * cut_.workspace);
+    const int64_t parts = flops_ < kWorthSplitting ? 1 : most_parts(cut_, threads_), block = block_rows(parts);
+    const bool whole = parts == 1 && block >= cut_.rows;
+    schedule_.steps.push_back(
+        std::make_unique<RowChain>(std::move(members_), cut_.rows, cut_.unit, whole ? 0 : parts, block, cut_.workspace));
+    if (!whole) schedule_.workspace = std::max(schedule_.workspace, static_cast<size_t>(parts) * cut_.workspace);
     members_.clear();
     touched_.clear();
     cut_ = {};
     flops_ = 0;
+    shared_bytes_ = 0;
   }
 
   Schedule schedule() { return std::move(schedule_); }
 
  private:
+  // Rows of a block: all of a part, or as many as fit the cache.
+  int64_t block_rows(int64_t parts) const {
+    const int64_t all = std::max<int64_t>(1, cut_.rows);
+    if (members_.size() < 2 || (parts == 1 && threads_ > 1)) return all;
+    std::vector<const std::byte*> places;
+    int64_t row_bytes = 0;
+    for (const Access& access : touched_) {
+      if (std::find(places.begin(), places.end(), access.begin) != places.end()) continue;
+      places.push_back(access.begin);
+      row_bytes += access.row_bytes;
+    }
+    const int64_t fitting = l2_bytes() / 2 / std::max<int64_t>(1, row_bytes) / cut_.unit * cut_.unit;
+    const int64_t block = std::max(cut_.unit, std::max<int64_t>(kLeastRows, fitting)), of_part = all / parts;
+    const int64_t blocks = of_part / block;
+    // Each block's rows are written and read in the cache instead of beyond it; the shared bytes come anew.
+    return blocks < 2 || of_part * row_bytes < 2 * (blocks - 1) * shared_bytes_ ? all : block;
+  }
+
   const int threads_;
   Schedule schedule_;
   std::vector<Step*> members_;
   std::vector<Access> touched_;
   RowCut cut_;
   double flops_ = 0;
+  int64_t shared_bytes_ = 0;
 };
 
 }  // namespace
@@ -120,7 +156,11 @@ Schedule chain_rows(const std::vector<std::unique_ptr<Step>>& steps, const std::
     const RowCut cut = balanced(steps[i]->rows(), threads);
     const std::vector<Access> accesses = accesses_of(specs[i], cut, tensors, bytes);
     if (!builder.takes(cut, accesses)) builder.close();
-    builder.add(steps[i].get(), cut, accesses);
+    int64_t shared = 0;
+    for (const int64_t index : specs[i].inputs) {
+      if (index >= 0 && tensors[static_cast<size_t>(index)].is_state) shared += bytes[static_cast<size_t>(index)];
+    }
+    builder.add(steps[i].get(), cut, accesses, shared);
   }
   builder.close();
   return builder.schedule();
@@ -129,7 +169,7 @@ Schedule chain_rows(const std::vector<std::unique_ptr<Step>>& steps, const std::
 Schedule cut_rows(const std::vector<std::unique_ptr<Step>>& steps, int threads) {
   Builder builder(threads);
   for (const auto& step : steps) {
-    builder.add(step.get(), balanced(step->rows(), threads), {});
+    builder.add(step.get(), balanced(step->rows(), threads), {}, 0);
     builder.close();
   }
   return builder.schedule();

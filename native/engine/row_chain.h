@@ -4,6 +4,9 @@
 // A step joins the chain before it if it can be cut in the same number of rows, and if no memory that one of them writes is touched
 // by another otherwise than row by row, at the same place and with rows as long. How many blocks there are depends on the threads, the
 // bits of a row on nothing but the row.
+//
+// A thread whose rows are more than its second-level cache holds takes them through the chain in blocks that fit, where that saves more
+// traffic than reading the weights again for each block costs.
 #pragma once
 
 #include <memory>
@@ -17,15 +20,18 @@ namespace flashbook {
 // Consecutive steps: one, or a chain.
 class RowChain final : public Step {
  public:
-  // `parts` row blocks; 1: the steps are run as they are. workspace: that of one part.
-  RowChain(std::vector<Step*> steps, int64_t rows, int64_t unit, int64_t parts, size_t workspace)
-      : steps_(std::move(steps)), rows_(rows), unit_(unit), parts_(parts), workspace_(workspace) {}
+  // `parts` row blocks, one a thread; 0: the steps are run as they are. block: the most rows that go through the chain at a time.
+  // workspace: that of one part.
+  RowChain(std::vector<Step*> steps, int64_t rows, int64_t unit, int64_t parts, int64_t block, size_t workspace)
+      : steps_(std::move(steps)), rows_(rows), unit_(unit), parts_(parts), block_(block), workspace_(workspace) {}
 
   void run(RunContext& context) override;
 
  private:
+  void run_part(RunContext& context, int64_t begin, int64_t end);
+
   const std::vector<Step*> steps_;
-  const int64_t rows_, unit_, parts_;
+  const int64_t rows_, unit_, parts_, block_;
   const size_t workspace_;
 };
 

@@ -57,6 +57,33 @@ describe('threads of a prediction', () => {
     },
   );
 
+  it.each([
+    { name: 'f32', precision: 'f32' },
+    { name: 'int8', precision: 'int8' },
+    {
+      name: 'int8 static',
+      precision: 'int8',
+      quantise: { activations: 'static', calibration: rawWindows(4, 100, 6, 8) },
+    },
+  ] as const)(
+    'change no bit where more rows than the cache holds go through several steps in blocks, $name',
+    async ({ name, ...form }) => {
+      const count = 40; // 4000 rows of some kilobytes
+      const bytes = await buildArtefact(artefactOptions({ layers: 2 }, { batches: [1, count], ...form }));
+      const inputs = rawWindows(count, 100, 6, 3);
+      const length = inputs.length / count;
+      for (const threads of [1, 2]) {
+        await using held = wrap(await loadPredictor(bytes, { backend: 'native', threads }));
+        const together = held.predictor.predictSync(inputs).logits.slice();
+        for (const n of [0, 1, 13, 26, count - 1]) {
+          const alone = held.predictor.predictSync(inputs.subarray(n * length, (n + 1) * length)).logits;
+          expect(alone, `${name}, window ${n}, ${threads} threads`).toEqual(together.slice(9 * n, 9 * n + 9));
+        }
+      }
+    },
+    60_000,
+  );
+
   it('sleep when there is nothing to predict', async () => {
     await using held = wrap(await loadPredictor(artefact, { backend: 'native', threads: 2 }));
     for (let i = 0; i < 20; i++) held.predictor.predictSync(window);
