@@ -200,47 +200,49 @@ describe.each(ARCHITECTURES.map((row) => [row.name, row] as const))(
       60_000,
     );
 
-    test.each(['f32', 'int8'] as const)(
-      'an artefact in %s is predicted natively and by ONNX Runtime',
-      async (precision) => {
-        const { features, steps } = model.options;
-        const golden = windowsOf(model, 2, 9);
-        const bytes = await buildArtefact({
-          model,
-          parameters: weights,
-          scaler: { mean: new Float32Array(features).fill(0.1), inverseStd: new Float32Array(features).fill(0.9) },
-          featureSet: [],
-          featureNames: Array.from({ length: features }, (_, i) => `feature${i}`),
-          label: { base: 'mid', thresholds: [0.1, 0.2] },
-          horizons: [10, 50],
-          classes: ['down', 'flat', 'up'],
-          card: { name: 'test', createdAt: '2026-01-02T03:04:05Z', dataSource: 'random', seed: 1, metrics: {} },
-          precision,
-          golden,
-          batches: [1, 4],
+    const forms = nativeAvailable() ? (['f32', 'int8', 'int8 static'] as const) : (['f32', 'int8'] as const);
+    test.each(forms)('an artefact in %s is predicted natively and by ONNX Runtime', async (form) => {
+      const precision = form === 'int8 static' ? 'int8' : form;
+      const { features, steps } = model.options;
+      const golden = windowsOf(model, 2, 9);
+      const bytes = await buildArtefact({
+        model,
+        parameters: weights,
+        scaler: { mean: new Float32Array(features).fill(0.1), inverseStd: new Float32Array(features).fill(0.9) },
+        featureSet: [],
+        featureNames: Array.from({ length: features }, (_, i) => `feature${i}`),
+        label: { base: 'mid', thresholds: [0.1, 0.2] },
+        horizons: [10, 50],
+        classes: ['down', 'flat', 'up'],
+        card: { name: 'test', createdAt: '2026-01-02T03:04:05Z', dataSource: 'random', seed: 1, metrics: {} },
+        precision,
+        ...(form === 'int8 static' && {
+          quantise: { activations: 'static', calibration: windowsOf(model, 16, 33) },
+        }),
+        golden,
+        batches: [1, 4],
+      });
+      const windows = windowsOf(model, 5, 21);
+      const logits: Float32Array[] = [];
+      const backends = nativeAvailable() ? (['native', 'onnx'] as const) : (['onnx'] as const);
+      for (const backend of backends) {
+        const predictor = await loadPredictor(bytes, { backend });
+        const prediction = predictor.predictSync(windows);
+        expect(prediction.windows).toBe(5);
+        expect(predictor.manifest.model).toMatchObject({
+          kind: model.constructor.name,
+          parameters: model.parameterCount(),
         });
-        const windows = windowsOf(model, 5, 21);
-        const logits: Float32Array[] = [];
-        const backends = nativeAvailable() ? (['native', 'onnx'] as const) : (['onnx'] as const);
-        for (const backend of backends) {
-          const predictor = await loadPredictor(bytes, { backend });
-          const prediction = predictor.predictSync(windows);
-          expect(prediction.windows).toBe(5);
-          expect(predictor.manifest.model).toMatchObject({
-            kind: model.constructor.name,
-            parameters: model.parameterCount(),
-          });
-          expect(predictor.manifest.input.steps).toBe(steps);
-          logits.push(prediction.logits.slice());
-          predictor.dispose();
-        }
-        const [a, b] = logits;
-        if (b === undefined) return;
-        const largest = Math.max(...a.map(Math.abs));
-        const apart = Math.max(...a.map((value, i) => Math.abs(value - b[i])));
-        expect(apart).toBeLessThan(precision === 'f32' ? 1e-4 : 0.05 * Math.max(1, largest));
-      },
-    );
+        expect(predictor.manifest.input.steps).toBe(steps);
+        logits.push(prediction.logits.slice());
+        predictor.dispose();
+      }
+      const [a, b] = logits;
+      if (b === undefined) return;
+      const largest = Math.max(...a.map(Math.abs));
+      const apart = Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+      expect(apart).toBeLessThan(precision === 'f32' ? 1e-4 : 0.05 * Math.max(1, largest));
+    });
 
     test('int8 takes over its weights', () => {
       const graph = predictionGraph(model);
