@@ -55,6 +55,40 @@ template <int C, int A, int B> FB_INLINE void tile_dot_u8s8() {
   __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
 }
 
+// A product of 32×32 sums takes all tiles: 0 1 2 3 are the sums (upper and lower rows × left and right columns), 4 5 are of A, 6 7 of B.
+constexpr int64_t kGroupRows = 32;
+
+class TileShapes {
+ public:
+  ~TileShapes() { tile_release(); }
+  bool are(int rows0, int rows1) const { return rows0 == rows0_ && rows1 == rows1_; }
+  void set(int rows0, int rows1) {
+    if (are(rows0, rows1)) return;
+    rows0_ = rows0;
+    rows1_ = rows1;
+    TileConfig config;
+    const int rows[8] = {rows0, rows0, rows1, rows1, rows0, rows1, 16, 16};
+    for (int i = 0; i < 8; i++) config.set(i, rows[i] > 0 ? rows[i] : 1, 64);
+    tile_configure(config);
+  }
+
+ private:
+  int rows0_ = -1, rows1_ = -1;
+};
+
+// The rows of a group: one tile, or two of about the same height.
+struct GroupRows {
+  int64_t first;
+  int upper, lower;   // rows of its tiles; 0: no lower tile
+
+  GroupRows(int64_t begin, int64_t end) : first(begin) {
+    const int rows = static_cast<int>(end - begin);
+    upper = rows > 16 ? (rows + 1) / 2 : rows;
+    lower = rows - upper;
+  }
+  int count() const { return upper + lower; }
+};
+
 }  // namespace
 }  // namespace FB_ISA
 }  // namespace flashbook

@@ -6,10 +6,10 @@
 // densely in scratch. A whose columns are contiguous has to be turned, word by word, which costs more than packing B: in dw = dyᵀ·x the
 // narrower operand is, and where that is x, the transpose of the result is computed.
 //
-// Measured on one thread of Granite Rapids in a spell in which the tiles alone gave 3250 GFLOP/s: 1024³ 1310–1540 GFLOP/s, products from L2
-// with K = 512 1550–1750, M = 100 and K = 128 970–1240; M = 6400: forward and dx 860–1000, dw 580–700. The products alone run at 80–90 %
-// of the tiles. What is missing is what goes to and from L3, in float32, at 30 GB/s: a core has 16 misses of L1 at a time, and those of
-// the tiles, the rows to come and the result share them.
+// Measured on one thread of Granite Rapids on a busy machine, where the tiles alone gave 3250 GFLOP/s (3880 when it is idle): 1024³ 1350
+// GFLOP/s, 100×512×512 1620–1790, M = 100 and K = 128 or N = 128 1000–1220; M = 6400: forward and dx 850–920, dw 550–690. The products
+// alone run at 70–85 % of the tiles. What is missing goes to and from L3, in float32, at 30 GB/s, and shares with the tiles the 16 misses
+// that a core's L1 can have at a time; with K = 128 there is a line of the result for every four cycles of products, which is as fast as L2 takes them.
 #include "kernels/bgemm/bgemm.h"
 #include "kernels/bgemm/bgemm_tiles.h"
 
@@ -18,7 +18,7 @@ namespace FB_ISA {
 namespace {
 
 constexpr int64_t kBlockColumns = 512;
-constexpr int64_t kSpan = 1024;        // of k, of B that was packed ahead
+constexpr int64_t kSpan = 512;         // of k, of B that was packed ahead: a group of A fits L1
 constexpr int64_t kShortSpan = 256;    // of k, where B is packed here
 constexpr int64_t kBlockRows = 512;    // of A that are packed at a time, then
 constexpr int64_t kGroupSums = kGroupRows * kPanelColumns;
@@ -26,12 +26,13 @@ constexpr int64_t kGroupSums = kGroupRows * kPanelColumns;
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// [begin, end) in parts of about the same size.
+// [begin, end) in parts of `size`. The last may be smaller: a step of few rows takes hardly less time than one of many, but one of a
+// single tile of A takes half of it.
 struct Parts {
-  int64_t begin, end, count;
+  int64_t begin, end, size, count;
 
-  Parts(int64_t first, int64_t last, int64_t largest) : begin(first), end(last), count(ceil_div(last - first, largest)) {}
-  int64_t start(int64_t part) const { return begin + (end - begin) * part / count; }
+  Parts(int64_t first, int64_t last, int64_t largest) : begin(first), end(last), size(largest), count(ceil_div(last - first, largest)) {}
+  int64_t start(int64_t part) const { return smaller(begin + part * size, end); }
 };
 
 // k in spans of whole steps, about the same.
@@ -96,46 +97,51 @@ void place(const Problem& p, int64_t i0, int64_t j, int64_t n1, TileOut& out) {
 // ---------------------------------------------------------------------------------------------------------------------
 // B packed ahead
 
+// One group, span after span of k.
+void group_of_packed(const Problem& p, const Parts& groups, int64_t g, int64_t n0, int64_t n1, int32_t* a, float* sums, TileShapes& shapes,
+                     Results& results) {
+  const GroupRows rows(groups.start(g), groups.start(g + 1));
+  const int64_t panels = ceil_div(n1 - n0, kPanelColumns);
+  if (!shapes.are(rows.upper, rows.lower)) results.finish();
+  shapes.set(rows.upper, rows.lower);
+  PanelBias bias;
+  TileOut out = out_of(p);
+  int64_t k0 = 0;
+  do {
+    const int64_t kc = smaller(p.k - k0, kSpan), steps = steps_of(kc), lower = steps * kStepWords;
+    pack_group(p, rows, k0, kc, a, lower);
+    LinesAhead ahead;
+    if (k0 + kc < p.k) {
+      ahead = rows_ahead(p, groups.start(g), groups.start(g + 1), k0 + kc, smaller(p.k - k0 - kc, kSpan), panels * steps);
+    } else if (g + 1 < groups.count) {
+      ahead = rows_ahead(p, groups.start(g + 1), groups.start(g + 2), 0, smaller(p.k, kSpan), panels * steps);
+    }
+    const int32_t* b = static_cast<const int32_t*>(p.packed_b) + k0 / 2 * padded_columns(p.n) + n0 * steps * kStep / 2;
+    float* rest = sums;
+    for (int64_t j = n0; j < n1; j += kPanelColumns) {
+      place(p, rows.first, j, n1, out);
+      const int64_t vectors = out.columns > 16 ? 2 : 1;
+      Group group = {a, lower, b, steps, rest, vectors * 16, k0 + kc < p.k ? rest : nullptr};
+      if (k0 == 0) {
+        group.from = bias.of(p, j, out.columns);
+        group.from_stride = 0;
+      }
+      multiply_group<Stays::a>(rows, group, out, results, ahead);
+      b += steps * kStepWords * vectors;
+      rest += kGroupSums;
+    }
+    k0 += kc;
+  } while (k0 < p.k);
+}
+
 void block_of_packed(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
   int32_t* const a = static_cast<int32_t*>(scratch);
   float* const sums = reinterpret_cast<float*>(a + 2 * steps_of(smaller(p.k, kSpan)) * kStepWords);
   const Parts groups(m0, m1, kGroupRows);
-  const int64_t panels = ceil_div(n1 - n0, kPanelColumns);
-  Shapes shapes;
-  Waiting waiting;
-  PanelBias bias;
-  TileOut out = out_of(p);
-  for (int64_t g = 0; g < groups.count; g++) {
-    const GroupRows rows(groups.start(g), groups.start(g + 1));
-    int64_t k0 = 0;
-    do {
-      const int64_t kc = smaller(p.k - k0, kSpan), steps = steps_of(kc), lower = steps * kStepWords;
-      pack_group(p, rows, k0, kc, a, lower);
-      shapes.set(rows.upper, rows.lower);
-      LinesAhead ahead;
-      if (k0 + kc < p.k) {
-        ahead = rows_ahead(p, groups.start(g), groups.start(g + 1), k0 + kc, smaller(p.k - k0 - kc, kSpan), panels * steps);
-      } else if (g + 1 < groups.count) {
-        ahead = rows_ahead(p, groups.start(g + 1), groups.start(g + 2), 0, smaller(p.k, kSpan), panels * steps);
-      }
-      const int32_t* b = static_cast<const int32_t*>(p.packed_b) + k0 / 2 * padded_columns(p.n) + n0 * steps * kStep / 2;
-      float* rest = sums;
-      for (int64_t j = n0; j < n1; j += kPanelColumns) {
-        place(p, rows.first, j, n1, out);
-        const int64_t vectors = out.columns > 16 ? 2 : 1;
-        Group group = {a, lower, b, steps, rest, vectors * 16, k0 + kc < p.k ? rest : nullptr};
-        if (k0 == 0) {
-          group.from = bias.of(p, j, out.columns);
-          group.from_stride = 0;
-        }
-        multiply_group<Stays::a>(rows, group, out, waiting, ahead);
-        b += steps * kStepWords * vectors;
-        rest += kGroupSums;
-      }
-      k0 += kc;
-    } while (k0 < p.k);
-  }
-  waiting.finish_now();
+  TileShapes shapes;
+  Results results;
+  for (int64_t g = 0; g < groups.count; g++) group_of_packed(p, groups, g, n0, n1, a, sums, shapes, results);
+  results.finish();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -184,8 +190,8 @@ void block_of_both(const Problem& p, bool turned, int64_t m0, int64_t m1, int64_
   int32_t* const a = static_cast<int32_t*>(scratch);
   int32_t* const b = a + groups.count * group_words;
   float* const sums = reinterpret_cast<float*>(b + padded_columns(n1 - n0) * steps_of(span) * kStep / 2);
-  Shapes shapes;
-  Waiting waiting;
+  TileShapes shapes;
+  Results results;
   PanelBias bias;
   TileOut out = out_of(p);
   int64_t k0 = 0;
@@ -214,6 +220,7 @@ void block_of_both(const Problem& p, bool turned, int64_t m0, int64_t m1, int64_
       const int64_t columns = smaller(n1 - j, kPanelColumns), vectors = columns > 16 ? 2 : 1;
       for (int64_t g = 0; g < groups.count; g++) {
         const GroupRows rows(groups.start(g), groups.start(g + 1));
+        if (!shapes.are(rows.upper, rows.lower)) results.finish();
         shapes.set(rows.upper, rows.lower);
         if (turned) {
           out.columns = static_cast<int>(columns);
@@ -225,15 +232,18 @@ void block_of_both(const Problem& p, bool turned, int64_t m0, int64_t m1, int64_
           group.from = bias.of(p, j, columns);
           group.from_stride = 0;
         }
-        multiply_group<Stays::b>(rows, group, out, waiting, ahead);
-        if (turned && k0 + kc >= p.k) store_turned(rest, rows.count(), columns, p.c + j * p.m + rows.first, p.m);
+        multiply_group<Stays::b>(rows, group, out, results, ahead);
+        if (turned && k0 + kc >= p.k) {
+          results.finish();
+          store_turned(rest, rows.count(), columns, p.c + j * p.m + rows.first, p.m);
+        }
         rest += kGroupSums;
       }
       panel += steps * kStepWords * vectors;
     }
     k0 += kc;
   } while (k0 < p.k);
-  waiting.finish_now();
+  results.finish();
 }
 
 int64_t scratch_bytes(const Problem& p, int64_t columns) {
@@ -268,7 +278,7 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
 }  // namespace
 
 extern const GemmKernels bgemm_kernels;
-const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.span1024", 32, kPanelColumns, kBlockColumns, 512, true,
+const GemmKernels bgemm_kernels = {"bgemm.bf16.panels32.span512", 32, kPanelColumns, kBlockColumns, 512, true,
                                    packed_b_bytes, pack_b, scratch_bytes, block};
 
 }  // namespace FB_ISA

@@ -1,12 +1,15 @@
 // The tile registers of bgemm_amx.cc: 32×32 sums in four of them, from two tiles of A and two of B for each step of k.
 //
-// A step takes the tile unit 64 cycles. It lasts only if nothing else lies on the way of the next tiles:
-//   · One of the operands stays in L1 and is met again and again; the other passes by, by loads that leave L1 as it is.
-//   · What becomes of finished sums (epilogue, writing C) is done a few rows at a time beside the products of the next group: a
+// A step takes the tile unit 64 cycles, whether its tiles have 12 rows or 16. It does not wait as long as
+//   · one of the operands stays in L1 and is met again and again, while the other passes by, by loads that leave L1 as it is;
+//   · each tile of sums is stored just before it begins anew: four stores together would fill the queues while the last products
+//     are still under way;
+//   · what becomes of finished sums (epilogue, writing C) is done a few rows at a time beside the products of the next group: a
 //     burst of stores to lines that L1 does not hold stops everything.
 #pragma once
 
 #include "kernels/bgemm/bgemm_pack.h"
+#include "kernels/gemm/fetch_ahead.h"
 #include "kernels/gemm/gemm_epilogue.h"
 #include "simd/amx.h"
 
@@ -14,73 +17,14 @@ namespace flashbook {
 namespace FB_ISA {
 namespace {
 
-constexpr int64_t kGroupRows = 32;
-constexpr int64_t kFewSteps = 8;   // for which the rows of sums that wait are many a step
-
-// Tile registers 0 1 2 3 are sums (rows 0 and 1 of tiles), 4 5 are of A, 6 7 of B.
-class Shapes {
- public:
-  ~Shapes() { tile_release(); }
-  void set(int rows0, int rows1) {
-    if (rows0 == rows0_ && rows1 == rows1_) return;
-    rows0_ = rows0;
-    rows1_ = rows1;
-    TileConfig config;
-    const int rows[8] = {rows0, rows0, rows1, rows1, rows0, rows1, 16, 16};
-    for (int i = 0; i < 8; i++) config.set(i, rows[i] > 0 ? rows[i] : 1, 64);
-    tile_configure(config);
-  }
-
- private:
-  int rows0_ = -1, rows1_ = -1;
-};
-
-// The rows of a group: one tile, or two of about the same height.
-struct GroupRows {
-  int64_t first;
-  int upper, lower;   // rows of its tiles; 0: no lower tile
-
-  GroupRows(int64_t begin, int64_t end) : first(begin) {
-    const int rows = static_cast<int>(end - begin);
-    upper = rows > 16 ? (rows + 1) / 2 : rows;
-    lower = rows - upper;
-  }
-  int count() const { return upper + lower; }
-};
+constexpr int64_t kFewSteps = 8;   // fewer do not hide what is done beside them: sums without an epilogue go to C at once
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What is done beside the products, a little with each step
 
-// Lines that will be read from beyond L2. One of four is asked for: the processor sees the stream and brings the others. Asking for each
-// would take the places of the tiles' own misses.
-class LinesAhead {
- public:
-  LinesAhead() = default;
-  LinesAhead(const float* first, int64_t stride, int64_t columns, int64_t rows, int64_t steps)
-      : row_(first), stride_(stride), columns_(columns), rows_(columns > 0 ? rows : 0) {
-    a_step_ = ((columns + kApart - 1) / kApart * rows_ + steps - 1) / (steps > 0 ? steps : 1);
-  }
-  FB_INLINE void step() {
-    for (int64_t i = 0; i < a_step_ && rows_ > 0; i++) {
-      __builtin_prefetch(row_ + column_, 0, 2);
-      column_ += kApart;
-      if (column_ >= columns_) {
-        column_ = 0;
-        row_ += stride_;
-        rows_--;
-      }
-    }
-  }
-
- private:
-  static constexpr int64_t kApart = 64;
-
-  const float* row_ = nullptr;
-  int64_t stride_ = 0, columns_ = 0, rows_ = 0, column_ = 0, a_step_ = 0;
-};
-
 struct Nothing {
   FB_INLINE void step() {}
+  FB_INLINE void finish() {}
 };
 
 // Finished sums as they are.
@@ -101,6 +45,7 @@ struct PlainRows {
       c += n;
     }
   }
+  FB_INLINE void finish() { while (left > 0) step(); }
 };
 
 template <Activation ACT>
@@ -115,29 +60,43 @@ struct EpilogueRows {
       row++;
     }
   }
+  FB_INLINE void finish() { while (row < rows) step(); }
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Sums
 
-// Sums that wait for what becomes of them.
-struct Waiting {
-  alignas(64) float sums[kGroupRows * kPanelColumns];
-  TileOut out;
-  int rows = 0;   // 0: none
+// Finished sums and sums of a span on their way from the tile registers. A group's sums stay in the registers until the next group begins:
+// then each tile is stored just before it is needed again, while the unit still works on the others.
+struct Results {
+  alignas(64) float sums[kGroupRows * kPanelColumns];   // finished ones that wait for their epilogue
+  TileOut out;                  // of those in the registers
+  float* held = nullptr;        // where the sums in the registers (2×2 tiles) go; null: there are none
+  int64_t held_stride = 0;
+  int upper = 0, rows = 0;
+  bool waits = false;           // held == sums
 
-  bool plain() const { return out.activation == Activation::none && out.factor == nullptr && out.residual == nullptr; }
-  void finish_now() {
-    if (rows == 0) return;
-    const VecF* const acc = reinterpret_cast<const VecF*>(sums);
-    if (out.columns == kPanelColumns) {
-      finish_spilled<2, true>(acc, rows, out);
-    } else if (out.columns > 16) {
-      finish_spilled<2, false>(acc, rows, out);
-    } else {
-      finish_spilled<1, false>(acc, rows, out);
-    }
-    rows = 0;
+  bool plain(const TileOut& o) const { return o.activation == Activation::none && o.factor == nullptr && o.residual == nullptr; }
+
+  // Where a group's sums go: `rest`, or where their epilogue begins.
+  void hold(const GroupRows& group, int64_t steps, float* rest, const TileOut& o) {
+    out = o;
+    upper = group.upper;
+    rows = group.count();
+    const bool direct = rest == nullptr && steps < kFewSteps && plain(o);
+    waits = rest == nullptr && !direct;
+    held = waits ? sums : direct ? o.c : rest;
+    held_stride = direct ? o.n : kPanelColumns;
+  }
+  // Before the registers get other shapes, or nothing follows.
+  void finish() {
+    if (held == nullptr) return;
+    tile_store<0>(held, 4 * held_stride);
+    tile_store<1>(held + 16, 4 * held_stride);
+    tile_store<2>(held + upper * held_stride, 4 * held_stride);
+    tile_store<3>(held + upper * held_stride + 16, 4 * held_stride);
+    held = nullptr;
+    if (waits) finish_spilled<2, true>(reinterpret_cast<const VecF*>(sums), rows, out);
   }
 };
 
@@ -153,60 +112,6 @@ FB_INLINE void tile_fetch(const int32_t* p) {
   }
 }
 
-// `lower` words lie between the tiles of A.
-template <int MT, int NT, bool STREAM_A, bool STREAM_B, class Beside>
-FB_INLINE void multiply_steps(int64_t steps, const int32_t*& a, int64_t lower, const int32_t*& b, Beside& beside, LinesAhead& ahead) {
-  for (int64_t s = 0; s < steps; s++) {
-    tile_fetch<6, STREAM_B>(b);
-    tile_fetch<4, STREAM_A>(a);
-    tile_dot_bf16<0, 4, 6>();
-    if constexpr (NT > 1) {
-      tile_fetch<7, STREAM_B>(b + kStepWords);
-      tile_dot_bf16<1, 4, 7>();
-    }
-    if constexpr (MT > 1) {
-      tile_fetch<5, STREAM_A>(a + lower);
-      tile_dot_bf16<2, 5, 6>();
-      if constexpr (NT > 1) tile_dot_bf16<3, 5, 7>();
-    }
-    ahead.step();
-    beside.step();
-    a += kStepWords;
-    b += NT * kStepWords;
-  }
-}
-
-// Of A, L1 keeps 16 steps of a group (32 KiB); what is beyond them is streamed too.
-template <int MT, int NT, Stays STAYS, class Beside>
-FB_INLINE void multiply_tiles(int64_t steps, const int32_t* a, int64_t lower, const int32_t* b, Beside& beside, LinesAhead& ahead_) {
-  constexpr int64_t kStaying = 16;
-  LinesAhead ahead = ahead_;   // a copy: the tiles' statements have the compiler write to memory what others could see
-  if constexpr (STAYS == Stays::a) {
-    const int64_t staying = steps < kStaying ? steps : kStaying;
-    multiply_steps<MT, NT, false, true>(staying, a, lower, b, beside, ahead);
-    multiply_steps<MT, NT, true, true>(steps - staying, a, lower, b, beside, ahead);
-  } else {
-    multiply_steps<MT, NT, true, false>(steps, a, lower, b, beside, ahead);
-  }
-  ahead_ = ahead;
-}
-
-// `stride` floats from row to row; the lower tile begins at row rows0.
-template <int MT, int NT>
-FB_INLINE void load_sums(const float* c, int64_t stride, int rows0) {
-  tile_stream<0>(c, 4 * stride);
-  if constexpr (NT > 1) tile_stream<1>(c + 16, 4 * stride);
-  if constexpr (MT > 1) tile_stream<2>(c + rows0 * stride, 4 * stride);
-  if constexpr (MT > 1 && NT > 1) tile_stream<3>(c + rows0 * stride + 16, 4 * stride);
-}
-template <int MT, int NT>
-FB_INLINE void store_sums(float* c, int64_t stride, int rows0) {
-  tile_store<0>(c, 4 * stride);
-  if constexpr (NT > 1) tile_store<1>(c + 16, 4 * stride);
-  if constexpr (MT > 1) tile_store<2>(c + rows0 * stride, 4 * stride);
-  if constexpr (MT > 1 && NT > 1) tile_store<3>(c + rows0 * stride + 16, 4 * stride);
-}
-
 // A group of rows of A × a panel of B for a span of k.
 struct Group {
   const int32_t* a;
@@ -218,9 +123,111 @@ struct Group {
   float* to;           // where they rest until the next span, densely; null: they are finished
 };
 
+// Stores what the tile holds, then begins new sums in it.
+template <int T>
+FB_INLINE void turn_over(float* to, int64_t to_stride, const float* from, int64_t from_stride) {
+  if (to != nullptr) tile_store<T>(to, 4 * to_stride);
+  if (from != nullptr) {
+    tile_load<T>(from, 4 * from_stride);
+  } else {
+    tile_zero<T>();
+  }
+}
+
+// The steps behind the first `done`.
+template <int MT, int NT, Stays STAYS, class Beside>
+FB_INLINE void multiply_tiles(const Group& group, int64_t done, Beside& beside, LinesAhead& ahead_) {
+  LinesAhead ahead = ahead_;   // a copy: the tiles' statements have the compiler write to memory what others could see
+  const int32_t* a = group.a + done * kStepWords;
+  const int32_t* b = group.b + done * NT * kStepWords;
+  for (int64_t s = done; s < group.steps; s++) {
+    tile_fetch<6, STAYS == Stays::a>(b);
+    tile_fetch<4, STAYS == Stays::b>(a);
+    tile_dot_bf16<0, 4, 6>();
+    if constexpr (NT > 1) {
+      tile_fetch<7, STAYS == Stays::a>(b + kStepWords);
+      tile_dot_bf16<1, 4, 7>();
+    }
+    if constexpr (MT > 1) {
+      tile_fetch<5, STAYS == Stays::b>(a + group.lower);
+      tile_dot_bf16<2, 5, 6>();
+      if constexpr (NT > 1) tile_dot_bf16<3, 5, 7>();
+    }
+    ahead.step();
+    beside.step();
+    a += kStepWords;
+    b += NT * kStepWords;
+  }
+  ahead_ = ahead;
+}
+
+// `stride` floats from row to row; the lower tile begins at row rows0.
+template <int MT, int NT>
+FB_INLINE void load_sums(const float* c, int64_t stride, int rows0) {
+  tile_load<0>(c, 4 * stride);
+  if constexpr (NT > 1) tile_load<1>(c + 16, 4 * stride);
+  if constexpr (MT > 1) tile_load<2>(c + rows0 * stride, 4 * stride);
+  if constexpr (MT > 1 && NT > 1) tile_load<3>(c + rows0 * stride + 16, 4 * stride);
+}
+template <int MT, int NT>
+FB_INLINE void store_sums(float* c, int64_t stride, int rows0) {
+  tile_store<0>(c, 4 * stride);
+  if constexpr (NT > 1) tile_store<1>(c + 16, 4 * stride);
+  if constexpr (MT > 1) tile_store<2>(c + rows0 * stride, 4 * stride);
+  if constexpr (MT > 1 && NT > 1) tile_store<3>(c + rows0 * stride + 16, 4 * stride);
+}
+
+// Whole groups, one after another.
+template <Stays STAYS>
+void multiply_whole(const GroupRows& rows, const Group& group, const TileOut& out, Results& results, LinesAhead& ahead) {
+  {
+    float* const to = results.held;
+    const float* const from = group.from;
+    const int64_t to_stride = results.held_stride, from_stride = group.from_stride;
+    const int64_t to_lower = results.upper * to_stride, from_lower = rows.upper * from_stride;
+    constexpr bool kStreamA = STAYS == Stays::b, kStreamB = STAYS == Stays::a;
+    const auto at = [](auto* p, int64_t offset) { return p != nullptr ? p + offset : nullptr; };
+    tile_fetch<6, kStreamB>(group.b);
+    tile_fetch<4, kStreamA>(group.a);
+    turn_over<0>(to, to_stride, from, from_stride);
+    tile_dot_bf16<0, 4, 6>();
+    tile_fetch<7, kStreamB>(group.b + kStepWords);
+    turn_over<1>(at(to, 16), to_stride, at(from, 16), from_stride);
+    tile_dot_bf16<1, 4, 7>();
+    tile_fetch<5, kStreamA>(group.a + group.lower);
+    turn_over<2>(at(to, to_lower), to_stride, at(from, from_lower), from_stride);
+    tile_dot_bf16<2, 5, 6>();
+    turn_over<3>(at(to, to_lower + 16), to_stride, at(from, from_lower + 16), from_stride);
+    tile_dot_bf16<3, 5, 7>();
+  }
+  const auto run = [&](auto beside) __attribute__((always_inline)) {
+    multiply_tiles<2, 2, STAYS>(group, 1, beside, ahead);
+    beside.finish();
+  };
+  if (results.held == nullptr || !results.waits) {
+    run(Nothing());
+  } else {
+    const VecF* const sums = reinterpret_cast<const VecF*>(results.sums);
+    const TileOut& before = results.out;
+    const int rest = group.steps > 1 ? static_cast<int>(group.steps) - 1 : 1, a_step = (results.rows + rest - 1) / rest;
+    if (results.plain(before)) {
+      run(PlainRows{results.sums, before.c, before.n, results.rows, a_step});
+    } else if (before.activation == Activation::none) {
+      run(EpilogueRows<Activation::none>{sums, before, 0, results.rows, a_step});
+    } else if (before.activation == Activation::relu) {
+      run(EpilogueRows<Activation::relu>{sums, before, 0, results.rows, a_step});
+    } else {
+      run(EpilogueRows<Activation::gelu>{sums, before, 0, results.rows, a_step});
+    }
+  }
+  results.hold(rows, group.steps, group.to, out);
+}
+
+// Others: edges, few rows.
 template <int MT, int NT, Stays STAYS>
-void multiply(const GroupRows& rows, const Group& group, const TileOut& out, Waiting& waiting, LinesAhead& ahead) {
+void multiply_edge(const GroupRows& rows, const Group& group, const TileOut& out, Results& results, LinesAhead& ahead) {
   constexpr int64_t kStride = NT * 16;
+  results.finish();
   if (group.from != nullptr) {
     load_sums<MT, NT>(group.from, group.from_stride, rows.upper);
   } else {
@@ -229,56 +236,35 @@ void multiply(const GroupRows& rows, const Group& group, const TileOut& out, Wai
     tile_zero<2>();
     tile_zero<3>();
   }
-  const auto run = [&](auto& beside) __attribute__((always_inline)) {
-    multiply_tiles<MT, NT, STAYS>(group.steps, group.a, group.lower, group.b, beside, ahead);
-  };
-  if (MT > 1 && NT > 1 && group.steps > 0 && waiting.rows > 0 && waiting.out.columns == kPanelColumns) {
-    const VecF* const acc = reinterpret_cast<const VecF*>(waiting.sums);
-    const int a_step = static_cast<int>((waiting.rows + group.steps - 1) / group.steps);
-    if (waiting.plain()) {
-      PlainRows beside = {waiting.sums, waiting.out.c, waiting.out.n, waiting.rows, a_step};
-      run(beside);
-    } else if (waiting.out.activation == Activation::none) {
-      EpilogueRows<Activation::none> beside = {acc, waiting.out, 0, waiting.rows, a_step};
-      run(beside);
-    } else if (waiting.out.activation == Activation::relu) {
-      EpilogueRows<Activation::relu> beside = {acc, waiting.out, 0, waiting.rows, a_step};
-      run(beside);
-    } else {
-      EpilogueRows<Activation::gelu> beside = {acc, waiting.out, 0, waiting.rows, a_step};
-      run(beside);
-    }
-    waiting.rows = 0;
-  } else {
-    Nothing beside;
-    run(beside);
-    waiting.finish_now();
-  }
+  Nothing beside;
+  multiply_tiles<MT, NT, STAYS>(group, 0, beside, ahead);
   if (group.to != nullptr) {
     store_sums<MT, NT>(group.to, kStride, rows.upper);
     return;
   }
-  waiting.out = out;
-  if (group.steps < kFewSteps && out.columns == kStride && waiting.plain()) {
-    store_sums<MT, NT>(out.c, out.n, rows.upper);
-    return;
+  store_sums<MT, NT>(results.sums, kStride, rows.upper);
+  const VecF* const sums = reinterpret_cast<const VecF*>(results.sums);
+  if (out.columns == kStride) {
+    finish_spilled<NT, true>(sums, rows.count(), out);
+  } else {
+    finish_spilled<NT, false>(sums, rows.count(), out);
   }
-  store_sums<MT, NT>(waiting.sums, kStride, rows.upper);
-  waiting.rows = rows.count();
 }
 
 template <Stays STAYS>
-FB_INLINE void multiply_group(const GroupRows& rows, const Group& group, const TileOut& out, Waiting& waiting, LinesAhead& ahead) {
-  if (out.columns > 16) {
+FB_INLINE void multiply_group(const GroupRows& rows, const Group& group, const TileOut& out, Results& results, LinesAhead& ahead) {
+  if (rows.lower > 0 && out.columns == kPanelColumns && group.steps > 0) {
+    multiply_whole<STAYS>(rows, group, out, results, ahead);
+  } else if (out.columns > 16) {
     if (rows.lower > 0) {
-      multiply<2, 2, STAYS>(rows, group, out, waiting, ahead);
+      multiply_edge<2, 2, STAYS>(rows, group, out, results, ahead);
     } else {
-      multiply<1, 2, STAYS>(rows, group, out, waiting, ahead);
+      multiply_edge<1, 2, STAYS>(rows, group, out, results, ahead);
     }
   } else if (rows.lower > 0) {
-    multiply<2, 1, STAYS>(rows, group, out, waiting, ahead);
+    multiply_edge<2, 1, STAYS>(rows, group, out, results, ahead);
   } else {
-    multiply<1, 1, STAYS>(rows, group, out, waiting, ahead);
+    multiply_edge<1, 1, STAYS>(rows, group, out, results, ahead);
   }
 }
 

@@ -46,6 +46,34 @@ struct Ahead {
   }
 };
 
+// Lines that will be read from beyond L2. One of four is asked for: the processor sees the stream and brings the others. Asking for each
+// would take the places of other misses of L1.
+class LinesAhead {
+ public:
+  LinesAhead() = default;
+  LinesAhead(const float* first, int64_t stride, int64_t columns, int64_t rows, int64_t steps)
+      : row_(first), stride_(stride), columns_(columns), rows_(columns > 0 ? rows : 0) {
+    a_step_ = ((columns + kApart - 1) / kApart * rows_ + steps - 1) / (steps > 0 ? steps : 1);
+  }
+  FB_INLINE void step() {
+    for (int64_t i = 0; i < a_step_ && rows_ > 0; i++) {
+      __builtin_prefetch(row_ + column_, 0, 2);
+      column_ += kApart;
+      if (column_ >= columns_) {
+        column_ = 0;
+        row_ += stride_;
+        rows_--;
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kApart = 64;
+
+  const float* row_ = nullptr;
+  int64_t stride_ = 0, columns_ = 0, rows_ = 0, column_ = 0, a_step_ = 0;
+};
+
 // The result of a tile of WIDTH columns, which will be written: two rows at a time.
 template <int WIDTH>
 struct ResultAhead {
