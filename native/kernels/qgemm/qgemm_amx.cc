@@ -1,14 +1,17 @@
 // Int8 product for AMX: 32×32 sums in four tile registers, from two tiles of rows and two of columns for every 64 of k.
 //
 // Idea. tdpbssd multiplies signed by signed and tdpbusd unsigned by signed, so that levels and weights go in as they are: a tile of rows is
-// loaded from where the quantised rows lie, a tile of columns from a panel of w with fours of k side by side. With a zero point the sums
-// start from −zero·Σ_k w of their column, a row that a tile is loaded from again and again. The sums leave through memory that stays in L1, and
-// qgemm_epilogue.h does the rest while the next tiles are multiplied. With K = 128 the epilogue takes longer than the product.
-// Measured by `flashbook bench --filter gemm/int8` on one thread of a Granite Rapids core (tiles 7760 Gop/s, VNNI 976): 100×512×512
-// 2780 Gop/s, 100×384×128 1520, 6400×1024×128 1060 (its result goes to memory), twice to four times what VNNI does.
-// A panel: first −Σ_k w of its 32 (the last: 16) columns, then for each four of k, up to a whole tile of 64, the four neighbours of each column.
+// loaded from where the quantised rows lie, in L1, a tile of columns, streamed, from a panel of w with fours of k side by side. With a zero
+// point the sums start from −zero·Σ_k w of their column, a row that a tile is loaded from again and again. The sums of a group of rows and
+// a panel stay in the registers until the next panel begins: then each tile is stored just before it starts anew, and the epilogue of
+// qgemm_epilogue.h is done beside the next products. With K = 128 it takes longer than they do.
+// Measured on one thread of Granite Rapids on a busy machine, where the tiles alone gave 6600 Gop/s (7760 when it is idle): 1024³ 3120 Gop/s,
+// 100×512×512 2490–2590, M = 100 and K = 128 970–1350, 100×128×1024 1590.
+// A panel: first −Σ_k w of its 32 (the last: 16) columns, then for each 64 of k, 16 columns after 16, for each four of k the four neighbours
+// of each column.
 #include <cstring>
 
+#include "kernels/gemm/fetch_ahead.h"
 #include "kernels/qgemm/qgemm.h"
 #include "kernels/qgemm/qgemm_epilogue.h"
 #include "kernels/qgemm/quantise.h"
@@ -20,8 +23,10 @@ namespace {
 
 using qgemm::Problem;
 
-constexpr int kTileRows = 32, kTileColumns = 32;
+constexpr int kTileRows = kGroupRows, kTileColumns = 32;
 constexpr int64_t kTileDepth = 64;   // k of a tile
+constexpr int64_t kTileBytes = 16 * kTileDepth;
+constexpr int64_t kFewSteps = 8;     // fewer do not hide an epilogue beside them
 
 int64_t tile_steps(int64_t k) { return (k + kTileDepth - 1) / kTileDepth; }
 int64_t column_bytes(int64_t k) { return 4 + tile_steps(k) * kTileDepth; }
@@ -40,7 +45,7 @@ void pack(const Problem& p, int64_t n0, int64_t n1, void* packed) {
     for (int64_t j = 0; j < columns; j++) {
       const int8_t* const from = p.w + (j0 + j) * p.k;
       for (int64_t k = 0; k < p.k; k++) {
-        to[(k / 4 * width + j) * 4 + k % 4] = from[k];
+        to[k / kTileDepth * kTileDepth * width + j / 16 * kTileBytes + k % kTileDepth / 4 * 64 + j % 16 * 4 + k % 4] = from[k];
         starts[j] -= from[k];
       }
     }
@@ -50,15 +55,7 @@ void pack(const Problem& p, int64_t n0, int64_t n1, void* packed) {
 
 int64_t scratch_bytes(const Problem& p) { return level_stride(p.k) * kTileRows; }
 
-// Sums 0 1 2 3 (two tiles of rows × two of columns), rows 4 5, columns 6 7.
-void configure(int rows0, int rows1) {
-  TileConfig config;
-  const int rows[8] = {rows0, rows0, rows1, rows1, rows0, rows1, 16, 16};
-  for (int i = 0; i < 8; i++) config.set(i, rows[i] > 0 ? rows[i] : 1, 64);
-  tile_configure(config);
-}
-
-// Rows of one row of tiles, as they are multiplied.
+// Rows of a group, as they are multiplied.
 struct Rows {
   const void* levels;
   int64_t stride;
@@ -66,23 +63,26 @@ struct Rows {
   int32_t zero;
 };
 
-template <int MT, int NT>
-FB_INLINE void start_sums(int32_t zero, const int8_t* panel) {
-  if (zero == 0) {
-    tile_zero<0>();
-    if constexpr (NT > 1) tile_zero<1>();
-    if constexpr (MT > 1) tile_zero<2>();
-    if constexpr (MT > 1 && NT > 1) tile_zero<3>();
-    return;
+// What the sums of a panel start from: zeros, or a row for all of its rows.
+struct Starts {
+  alignas(64) int32_t values[kTileColumns];
+  bool zeros;
+
+  FB_INLINE Starts(int32_t zero, const int8_t* panel, int vectors) : zeros(zero == 0) {
+    if (zeros) return;
+    const int32_t* const sums = reinterpret_cast<const int32_t*>(panel);
+    store(values, load(sums) * set1i(zero));
+    if (vectors > 1) store(values + W, load(sums + W) * set1i(zero));
   }
-  alignas(64) int32_t starts[NT * W];
-#pragma GCC unroll 2
-  for (int v = 0; v < NT; v++) store(starts + v * W, load(reinterpret_cast<const int32_t*>(panel) + v * W) * set1i(zero));
-  tile_load<0>(starts, 0);
-  if constexpr (NT > 1) tile_load<1>(starts + W, 0);
-  if constexpr (MT > 1) tile_load<2>(starts, 0);
-  if constexpr (MT > 1 && NT > 1) tile_load<3>(starts + W, 0);
-}
+  // T: 0 1 upper rows, 2 3 lower; left and right columns.
+  template <int T> FB_INLINE void begin() const {
+    if (zeros) {
+      tile_zero<T>();
+    } else {
+      tile_load<T>(values + T % 2 * W, 0);
+    }
+  }
+};
 
 template <bool UNSIGNED, int C, int A, int B>
 FB_INLINE void tile_dot() {
@@ -93,69 +93,163 @@ FB_INLINE void tile_dot() {
   }
 }
 
-template <int MT, int NT, bool UNSIGNED>
-FB_INLINE void multiply(int rows0, int64_t steps, const Rows& rows, const int8_t* panel) {
-  constexpr int64_t kRow = NT * 64;
-  start_sums<MT, NT>(rows.zero, panel);
-  panel += kRow;   // the starts
-  const int8_t* const levels = static_cast<const int8_t*>(rows.levels);
+// The steps behind the first `done`.
+template <int MT, int NT, bool UNSIGNED, class Beside>
+FB_INLINE void multiply_steps(int upper, int64_t steps, int64_t done, const Rows& rows, const int8_t* panel, Beside& beside,
+                              LinesAhead& ahead_) {
+  LinesAhead ahead = ahead_;   // a copy: the tiles' statements have the compiler write to memory what others could see
   const int64_t stride = rows.stride;
-  const int8_t* const lower = levels + rows0 * stride;
-  for (int64_t s = 0; s < steps; s++) {
-    tile_load<6>(panel, kRow);
-    tile_load<4>(levels + s * kTileDepth, stride);
+  const int8_t* levels = static_cast<const int8_t*>(rows.levels) + done * kTileDepth;
+  const int8_t* lower = levels + upper * stride;
+  panel += NT * 64 + done * NT * kTileBytes;   // behind the starts
+  for (int64_t s = done; s < steps; s++) {
+    tile_stream<6>(panel, 64);
+    tile_load<4>(levels, stride);
     tile_dot<UNSIGNED, 0, 4, 6>();
     if constexpr (NT > 1) {
-      tile_load<7>(panel + 64, kRow);
+      tile_stream<7>(panel + kTileBytes, 64);
       tile_dot<UNSIGNED, 1, 4, 7>();
     }
     if constexpr (MT > 1) {
-      tile_load<5>(lower + s * kTileDepth, stride);
+      tile_load<5>(lower, stride);
       tile_dot<UNSIGNED, 2, 5, 6>();
       if constexpr (NT > 1) tile_dot<UNSIGNED, 3, 5, 7>();
     }
-    panel += 16 * kRow;
+    ahead.step();
+    beside.step();
+    levels += kTileDepth;
+    lower += kTileDepth;
+    panel += NT * kTileBytes;
   }
+  ahead_ = ahead;
 }
 
-template <int MT, int NT>
-FB_INLINE void store_sums(int rows0, int32_t* sums) {
-  constexpr int64_t kRow = NT * 64;
-  tile_store<0>(sums, kRow);
-  if constexpr (NT > 1) tile_store<1>(sums + 16, kRow);
-  if constexpr (MT > 1) tile_store<2>(sums + rows0 * NT * 16, kRow);
-  if constexpr (MT > 1 && NT > 1) tile_store<3>(sums + rows0 * NT * 16 + 16, kRow);
-}
+struct Nothing {
+  FB_INLINE void step() {}
+};
 
-// Sums that wait for their epilogue.
-struct Waiting {
+// The epilogue of sums that wait, a few rows at a time.
+template <Activation ACT>
+struct EpilogueRows {
+  const VecI* sums;
+  const TileColumns<2, true>& columns;
+  TileOut out;
+  int row, rows, a_step;
+
+  FB_INLINE void step() {
+    for (int i = 0; i < a_step && row < rows; i++) {
+      VecF y[2];
+      finish_row<2, true, ACT, false>(sums + 2 * row, row, columns, out, y);
+      store_row<2, true>(out.y + row * out.n, columns, y);
+      row++;
+    }
+  }
+};
+
+// Finished sums. Those of a whole group (2×2 tiles) stay in the registers until the next begins.
+struct Results {
   alignas(64) int32_t sums[kTileRows * kTileColumns];
   TileOut out;
-  int rows = 0;   // 0: none
+  int upper = 0, rows = 0;   // of what the registers hold; 0: nothing
 
-  void finish_now() {
+  template <int T> FB_INLINE void store_tile() { tile_store<T>(sums + (T / 2 * upper * 2 + T % 2) * W, 2 * 64); }
+  void finish() {
     if (rows == 0) return;
-    const VecI* const acc = reinterpret_cast<const VecI*>(sums);
-    if (out.columns == kTileColumns) finish<2, true>(acc, rows, out);
-    else if (out.columns > W) finish<2, false>(acc, rows, out);
-    else if (out.columns == W) finish<1, true>(acc, rows, out);
-    else finish<1, false>(acc, rows, out);
+    store_tile<0>();
+    store_tile<1>();
+    store_tile<2>();
+    store_tile<3>();
+    FB_ISA::finish<2, true>(reinterpret_cast<const VecI*>(sums), rows, out);
     rows = 0;
   }
 };
 
-// The epilogue of the tiles before runs while the tile unit multiplies these.
-template <int MT, int NT>
-void group(int rows0, int rows1, int64_t steps, const Rows& rows, const int8_t* panel, const TileOut& out, Waiting& waiting) {
-  if (rows.is_unsigned) {
-    multiply<MT, NT, true>(rows0, steps, rows, panel);
+// Whole groups, one after another.
+template <bool UNSIGNED>
+void multiply_whole(const GroupRows& group, int64_t steps, const Rows& rows, const int8_t* panel, const TileOut& out, Results& results,
+                    LinesAhead& ahead) {
+  const bool held = results.rows > 0;
+  const Starts starts(rows.zero, panel, 2);
+  const int8_t* const levels = static_cast<const int8_t*>(rows.levels);
+  tile_stream<6>(panel + 2 * 64, 64);
+  tile_load<4>(levels, rows.stride);
+  if (held) results.store_tile<0>();
+  starts.begin<0>();
+  tile_dot<UNSIGNED, 0, 4, 6>();
+  tile_stream<7>(panel + 2 * 64 + kTileBytes, 64);
+  if (held) results.store_tile<1>();
+  starts.begin<1>();
+  tile_dot<UNSIGNED, 1, 4, 7>();
+  tile_load<5>(levels + group.upper * rows.stride, rows.stride);
+  if (held) results.store_tile<2>();
+  starts.begin<2>();
+  tile_dot<UNSIGNED, 2, 5, 6>();
+  if (held) results.store_tile<3>();
+  starts.begin<3>();
+  tile_dot<UNSIGNED, 3, 5, 7>();
+  const VecI* const sums = reinterpret_cast<const VecI*>(results.sums);
+  const auto run = [&](auto beside) __attribute__((always_inline)) {
+    multiply_steps<2, 2, UNSIGNED>(group.upper, steps, 1, rows, panel, beside, ahead);
+  };
+  if (!held || steps < kFewSteps || results.out.levels != nullptr || results.out.tops != nullptr) {
+    run(Nothing());
+    if (held) finish<2, true>(sums, results.rows, results.out);
   } else {
-    multiply<MT, NT, false>(rows0, steps, rows, panel);
+    const TileColumns<2, true> columns(results.out);
+    const int a_step = static_cast<int>((results.rows + steps - 2) / (steps - 1));
+    switch (results.out.activation) {
+      case Activation::none: run(EpilogueRows<Activation::none>{sums, columns, results.out, 0, results.rows, a_step}); break;
+      case Activation::relu: run(EpilogueRows<Activation::relu>{sums, columns, results.out, 0, results.rows, a_step}); break;
+      case Activation::gelu: run(EpilogueRows<Activation::gelu>{sums, columns, results.out, 0, results.rows, a_step}); break;
+    }
   }
-  waiting.finish_now();
-  store_sums<MT, NT>(rows0, waiting.sums);
-  waiting.out = out;
-  waiting.rows = rows0 + rows1;
+  results.out = out;
+  results.upper = group.upper;
+  results.rows = group.count();
+}
+
+// Others: edges, few rows.
+template <int MT, int NT, bool UNSIGNED>
+void multiply_edge(const GroupRows& group, int64_t steps, const Rows& rows, const int8_t* panel, const TileOut& out, Results& results,
+                   LinesAhead& ahead) {
+  constexpr int64_t kRow = NT * 64;
+  results.finish();
+  const Starts starts(rows.zero, panel, NT);
+  starts.begin<0>();
+  if constexpr (NT > 1) starts.begin<1>();
+  if constexpr (MT > 1) starts.begin<2>();
+  if constexpr (MT > 1 && NT > 1) starts.begin<3>();
+  Nothing beside;
+  multiply_steps<MT, NT, UNSIGNED>(group.upper, steps, 0, rows, panel, beside, ahead);
+  int32_t* const sums = results.sums;
+  tile_store<0>(sums, kRow);
+  if constexpr (NT > 1) tile_store<1>(sums + W, kRow);
+  if constexpr (MT > 1) tile_store<2>(sums + group.upper * NT * W, kRow);
+  if constexpr (MT > 1 && NT > 1) tile_store<3>(sums + group.upper * NT * W + W, kRow);
+  const VecI* const acc = reinterpret_cast<const VecI*>(sums);
+  if (out.columns == NT * W) {
+    finish<NT, true>(acc, group.count(), out);
+  } else {
+    finish<NT, false>(acc, group.count(), out);
+  }
+}
+
+template <bool UNSIGNED>
+void multiply_panel(const GroupRows& group, int64_t steps, const Rows& rows, const int8_t* panel, const TileOut& out, Results& results,
+                    LinesAhead& ahead) {
+  if (group.lower > 0 && out.columns == kTileColumns && steps > 0) {
+    multiply_whole<UNSIGNED>(group, steps, rows, panel, out, results, ahead);
+  } else if (out.columns > W) {
+    if (group.lower > 0) {
+      multiply_edge<2, 2, UNSIGNED>(group, steps, rows, panel, out, results, ahead);
+    } else {
+      multiply_edge<1, 2, UNSIGNED>(group, steps, rows, panel, out, results, ahead);
+    }
+  } else if (group.lower > 0) {
+    multiply_edge<2, 1, UNSIGNED>(group, steps, rows, panel, out, results, ahead);
+  } else {
+    multiply_edge<1, 1, UNSIGNED>(group, steps, rows, panel, out, results, ahead);
+  }
 }
 
 // Quantises the rows i0 … into scratch, or finds their levels in place: whole tiles of k, and rows that do not all fall on the same lines
@@ -190,26 +284,26 @@ Rows rows_of(const Problem& p, int64_t i0, int rows, void* scratch, float* row_s
 void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, void* scratch) {
   if (m1 <= m0 || n1 <= n0) return;
   const int64_t steps = tile_steps(p.k);
-  const int64_t tiles = (m1 - m0 + kTileRows - 1) / kTileRows;
+  const int64_t panels = (n1 - n0 + kTileColumns - 1) / kTileColumns;
   const int8_t* const first_panel = static_cast<const int8_t*>(p.packed_w) + n0 * column_bytes(p.k);
   float row_scales[kTileRows];
   alignas(64) int32_t tops[kTileRows * W];
   if (p.y_peaks != nullptr) std::memset(tops, 0, sizeof tops);
-  Waiting waiting;
+  TileShapes shapes;
+  Results results;
   TileOut out;
   out.n = p.n;
   out.row_scales = row_scales;
   out.activation = p.activation;
   out.affine = p.y_affine;
   out.tops = p.y_peaks != nullptr ? tops : nullptr;
-  int configured = 0;
-  for (int64_t t = 0; t < tiles; t++) {
-    const int64_t i0 = m0 + (m1 - m0) * t / tiles;
-    const int rows = static_cast<int>(m0 + (m1 - m0) * (t + 1) / tiles - i0);
-    const int rows0 = rows < 16 ? rows : 16, rows1 = rows - rows0;
-    const Rows from = rows_of(p, i0, rows, scratch, row_scales);
-    if (rows != configured) configure(rows0, rows1);
-    configured = rows;
+  for (int64_t i0 = m0; i0 < m1; i0 += kGroupRows) {
+    const int64_t i1 = m1 - i0 < kGroupRows ? m1 : i0 + kGroupRows, i2 = m1 - i1 < kGroupRows ? m1 : i1 + kGroupRows;
+    const GroupRows group(i0, i1);
+    const Rows from = rows_of(p, i0, group.count(), scratch, row_scales);
+    shapes.set(group.upper, group.lower);
+    LinesAhead ahead;
+    if (p.x != nullptr) ahead = LinesAhead(p.x + i1 * p.k, p.k, p.k, i2 - i1, panels * steps);
     const int8_t* panel = first_panel;
     for (int64_t j = n0; j < n1; j += kTileColumns) {
       out.columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
@@ -218,29 +312,22 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
       out.w_scale = p.w_scale + j;
       out.bias = p.bias != nullptr ? p.bias + j : nullptr;
       out.residual = p.residual != nullptr ? p.residual + i0 * p.n + j : nullptr;
-      if (out.columns > W) {
-        if (rows1 > 0) {
-          group<2, 2>(rows0, rows1, steps, from, panel, out, waiting);
-        } else {
-          group<1, 2>(rows0, 0, steps, from, panel, out, waiting);
-        }
-        panel += panel_bytes(p.k, kTileColumns);
-      } else if (rows1 > 0) {
-        group<2, 1>(rows0, rows1, steps, from, panel, out, waiting);
+      if (from.is_unsigned) {
+        multiply_panel<true>(group, steps, from, panel, out, results, ahead);
       } else {
-        group<1, 1>(rows0, 0, steps, from, panel, out, waiting);
+        multiply_panel<false>(group, steps, from, panel, out, results, ahead);
       }
+      panel += panel_bytes(p.k, out.columns > W ? kTileColumns : W);
     }
-    waiting.finish_now();   // before its row scales change
-    if (p.y_peaks != nullptr) raise_peaks(tops, rows, p.y_peaks + i0);
+    results.finish();   // before its row scales change
+    if (p.y_peaks != nullptr) raise_peaks(tops, group.count(), p.y_peaks + i0);
   }
-  tile_release();
 }
 
 }  // namespace
 
 extern const QGemmKernels qgemm_kernels;
-const QGemmKernels qgemm_kernels = {"qgemm.i8.starts.panels32.tiles", kTileRows, kTileColumns, 1024, packed_bytes, pack, scratch_bytes, block,
+const QGemmKernels qgemm_kernels = {"qgemm.i8.starts.panels32.steps64", kTileRows, kTileColumns, 1024, packed_bytes, pack, scratch_bytes, block,
                                     quantise_rows};
 
 }  // namespace FB_ISA
