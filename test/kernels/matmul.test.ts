@@ -76,6 +76,7 @@ describe.each(SETS_AND_PRECISIONS)('matmul on $isa in $precision', ({ isa, preci
       [29, 35, 1030],
       [130, 40, 512],
       [14, 600, 64],
+      [600, 14, 300],
       [260, 33, 257],
       [1, 64, 300],
       [64, 1, 300],
@@ -101,6 +102,7 @@ describe.each(SETS_AND_PRECISIONS)('matmul on $isa in $precision', ({ isa, preci
         [65, 70, 2049],
         [33, 40, 6407],
         [33, 1100, 300],
+        [1100, 33, 300],
       ]) {
         const call = callOf(matrices(m, n, k, precision), transA, transB);
         const [one] = runStep(call, { isa, threads: 1 });
