@@ -56,7 +56,9 @@ void pack_group(const Problem& p, const GroupRows& rows, int64_t k0, int64_t kc,
   }
 }
 
+// Nothing where A is so small that whoever wrote it left it in L2.
 LinesAhead rows_ahead(const Problem& p, int64_t i0, int64_t i1, int64_t k0, int64_t kc, int64_t steps) {
+  if (4 * p.m * p.k <= p.l2_bytes / 4) return {};
   const float* const first = p.a + i0 * p.a_row + k0 * p.a_col;
   return p.a_col == 1 ? LinesAhead(first, p.a_row, kc, i1 - i0, steps) : LinesAhead(first, p.a_col, i1 - i0, kc, steps);
 }

@@ -26,6 +26,7 @@ using qgemm::Problem;
 constexpr int kTileRows = kGroupRows, kTileColumns = 32;
 constexpr int64_t kTileDepth = 64;   // k of a tile
 constexpr int64_t kTileBytes = 16 * kTileDepth;
+constexpr int64_t kNear = int64_t{1} << 19;   // bytes of x that whoever wrote them left in L2
 constexpr int64_t kFewSteps = 8;     // fewer do not hide an epilogue beside them
 
 int64_t tile_steps(int64_t k) { return (k + kTileDepth - 1) / kTileDepth; }
@@ -303,7 +304,7 @@ void block(const Problem& p, int64_t m0, int64_t m1, int64_t n0, int64_t n1, voi
     const Rows from = rows_of(p, i0, group.count(), scratch, row_scales);
     shapes.set(group.upper, group.lower);
     LinesAhead ahead;
-    if (p.x != nullptr) ahead = LinesAhead(p.x + i1 * p.k, p.k, p.k, i2 - i1, panels * steps);
+    if (p.x != nullptr && 4 * p.m * p.k > kNear) ahead = LinesAhead(p.x + i1 * p.k, p.k, p.k, i2 - i1, panels * steps);
     const int8_t* panel = first_panel;
     for (int64_t j = n0; j < n1; j += kTileColumns) {
       out.columns = static_cast<int>(n1 - j < kTileColumns ? n1 - j : kTileColumns);
