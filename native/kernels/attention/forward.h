@@ -44,36 +44,29 @@ FB_INLINE void copy_row(const float* in, int64_t n, float* out) {
   if (c < n) maskstore(out + c, maskload(in + c, first(static_cast<int>(n - c))), first(static_cast<int>(n - c)));
 }
 
-// The scores of R queries against the keys that any of them sees, −∞ where a row does not see the key; their maxima.
+// The scores of R queries against the keys that any of them sees, −∞ where a row does not see the key.
 template <int R>
-FB_INLINE void score_tile(const AttentionRows& h, const ForwardScratch& s, const View<R>& view, int64_t query, int64_t row, int64_t k0,
-                          VecF (&best)[R]) {
+FB_INLINE void score_tile(const AttentionRows& h, const ForwardScratch& s, const View<R>& view, int64_t query, int64_t row, int64_t k0) {
   const float* q = h.bf16 ? s.queries + row * padded(h.head_dim) : h.q + query * h.ld;
   const int64_t q_ld = h.bf16 ? padded(h.head_dim) : h.ld;
   // Queries at a distance that the compiler knows: the addresses of twelve rows need one register then.
   for (int r = 0; r < R; ++r) copy_row(q + r * q_ld, h.head_dim, s.tile + r * kQueryLd);
-#pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) best[r] = set1(-kInfinity);
   for_vectors_of_tile<R>(view.end_vector() - view.first_vector(), [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     const int64_t lane = (view.first_vector() + vector) * W;
     VecF score[R][V];
     scores<R, V>(h, query, s.tile, kQueryLd, s.keys + lane * h.head_dim, k0 + lane, score);
-    if (!view.whole(lane, V * W)) {
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 12
-        for (int v = 0; v < V; ++v) score[r][v] = select(view.lanes(r, lane + v * W), score[r][v], set1(-kInfinity));
-      }
-    }
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 12
-      for (int v = 0; v < V; ++v) {
-        best[r] = max(best[r], score[r][v]);
-        store(s.scores + r * kScoresLd + lane + v * W, score[r][v]);
-      }
+      for (int v = 0; v < V; ++v) store(s.scores + r * kScoresLd + lane + v * W, score[r][v]);
     }
   });
+  for (int64_t lane = view.first_vector() * W; lane < view.end_vector() * W; lane += W) {
+    if (view.whole(lane, W)) continue;
+    // Not unrolled: the few masks would be made ahead, for all tiles, and kept in memory.
+#pragma GCC unroll 1
+    for (int r = 0; r < R; ++r) maskstore(s.scores + r * kScoresLd + lane, set1(-kInfinity), not_(view.lanes(r, lane)));
+  }
 }
 
 // Scores of R queries against a block of keys, their exponentials, and the sums with the values. With `only`, the block holds all keys of
@@ -85,16 +78,22 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
   const View<R> view(h, query, k0, count);
   if (view.begin() >= view.end()) return;
   const bool fresh = only || h.first_key(query) >= k0;   // no earlier block had keys of this tile
-  VecF best[R];
-  score_tile<R>(h, s, view, query, row, k0, best);
+  score_tile<R>(h, s, view, query, row, k0);
 
   const VecF factor = set1(score_factor(h) * kLog2e);
   float before[R], top[R], total[R];
+  VecF best[R];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
     before[r] = fresh ? -kInfinity : s.top[row + r];
-    best[r] = max(best[r], set1(before[r]));
+    best[r] = set1(-kInfinity);
   }
+  for (int64_t lane = view.first_vector() * W; lane < view.end_vector() * W; lane += W) {
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) best[r] = max(best[r], load(s.scores + r * kScoresLd + lane));
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) best[r] = max(best[r], set1(before[r]));
   max_of_rows<R>(best, top);
   VecF shift[R], sum[R];
 #pragma GCC unroll 12
@@ -121,8 +120,9 @@ FB_INLINE void forward_tile(const AttentionRows& h, const ForwardScratch& s, boo
   sum_of_rows<R>(sum, total);
   carry_sums<R>(fresh, before, top, factor, s.sums + row * ld, ld, s.total + row, total);
   if (only && finite) {
-    float inverse[R];
-    for (int r = 0; r < R; ++r) inverse[r] = total[r] == 0.0f ? 0.0f : 1.0f / total[r];
+    float inverse[W];
+    const VecF all = maskload(total, first(R));
+    store(inverse, select(eq(all, zero()), zero(), set1(1.0f) / all));
     const int64_t t = view.begin();
     write_products<R>(o + query * o_ld, o_ld, dim, s.scores + t, kScoresLd, s.values + t * ld, ld, view.end() - t, inverse);
   } else {

@@ -21,6 +21,22 @@ FB_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 FB_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // 2^(x·factor) for x·factor ≤ 0 (a little more is harmless): relative error ≤ 2e-7, exactly 1 at 0, 0 below −125, NaN stays NaN.
+#if defined(FB_SIMD_512)
+// y = x·factor, rounded: another 4e-8·|y|. 2ʸ = 2^⌊y⌋·2ᶠ, of which two instructions know ⌊y⌋; 2ᶠ, 0 ≤ f ≤ 1, by a minimax polynomial
+// of degree 5 that is exact at 0.
+FB_INLINE VecF exp2_of_nonpositive(VecF x, VecF factor) {
+  constexpr int kFromFloor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const VecF y = x * factor;
+  const VecF f = {_mm512_reduce_ps(y.v, kFromFloor)};
+  VecF p = set1(0.0018671301082224842f);
+  p = fma(p, f, set1(0.009017030226350737f));
+  p = fma(p, f, set1(0.0557999131863808f));
+  p = fma(p, f, set1(0.24016445012804144f));
+  p = fma(p, f, set1(0.6931513118069224f));
+  p = fma(p, f, set1(1.0f));
+  return {_mm512_maskz_scalef_ps(not_(lt(y, set1(-125.0f))).v, p.v, y.v)};
+}
+#else
 // n is what x·factor rounds to, from adding a number whose last bit is worth 1; its bits, shifted, are the exponent of 2ⁿ.
 // 2ᶠ, |f| ≤ ½, by a minimax polynomial of degree 5 that is exact at 0.
 FB_INLINE VecF exp2_of_nonpositive(VecF x, VecF factor) {
@@ -36,6 +52,7 @@ FB_INLINE VecF exp2_of_nonpositive(VecF x, VecF factor) {
   const VecF y = p * as_float(shift_left<23>(as_int(t)));
   return select(lt(t, set1(12582912.0f + 127.0f - 125.0f)), zero(), y);
 }
+#endif
 
 // ln x for x ≥ 1 (a sum of exponentials, one of which is 1) or NaN. Error ≤ 1 ulp of the larger of 1 and the result.
 // x = 2ⁿ·m, m in [√½, √2); ln m = 2·atanh(z) = 2·(z + z³/3 + z⁵/5 + …), z = (m − 1)/(m + 1), |z| < 0.1716.
@@ -179,19 +196,20 @@ FB_INLINE void add_products(bool fresh, float* out, const float* coefficient, in
 // multiple of W.
 template <int R>
 FB_INLINE void write_products(float* out, int64_t out_ld, int64_t columns, const float* coefficient, int64_t row_stride,
-                              const float* rows, int64_t ld, int64_t count, const float (&scale)[R]) {
+                              const float* rows, int64_t ld, int64_t count, const float* scale) {
   for_vectors_of_tile<R>(ld / W, [&]<int V>(int64_t vector) __attribute__((always_inline)) {
     VecF sum[R][V];
     set_zero(sum);
     accumulate<R, V>(sum, coefficient, row_stride, 1, rows + vector * W, ld, W, count);
+    const Mask last = first(static_cast<int>(least(W, columns - (vector + V - 1) * W)));
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 12
       for (int v = 0; v < V; ++v) {
-        const int64_t column = (vector + v) * W;
+        float* const to = out + r * out_ld + (vector + v) * W;
         const VecF x = sum[r][v] * set1(scale[r]);
-        if (column + W <= columns) store(out + r * out_ld + column, x);
-        else maskstore(out + r * out_ld + column, x, first(static_cast<int>(columns - column)));
+        if (v + 1 < V) store(to, x);
+        else maskstore(to, x, last);
       }
     }
   });
@@ -201,20 +219,29 @@ FB_INLINE void write_products(float* out, int64_t out_ld, int64_t columns, const
 FB_INLINE bool pack_rows(const float* in, int64_t in_ld, int64_t rows, int64_t columns, float* out) {
   const int64_t ld = padded(columns), whole = columns / W * W;
   const Mask tail = first(static_cast<int>(columns - whole));
-  VecF spoilt = zero();   // x·0 is NaN where x is not finite
-  for (int64_t r = 0; r < rows; ++r) {
+  // x·0 is NaN where x is not finite; four sums, so that none waits for the row before.
+  VecF spoilt[4] = {zero(), zero(), zero(), zero()};
+  const auto some = [&]<int R>(int64_t row) __attribute__((always_inline)) {
     for (int64_t c = 0; c < whole; c += W) {
-      const VecF x = load(in + r * in_ld + c);
-      spoilt = fma(x, zero(), spoilt);
-      store(out + r * ld + c, x);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const VecF x = load(in + (row + r) * in_ld + c);
+        spoilt[r] = fma(x, zero(), spoilt[r]);
+        store(out + (row + r) * ld + c, x);
+      }
     }
-    if (whole < columns) {
-      const VecF x = maskload(in + r * in_ld + whole, tail);
-      spoilt = fma(x, zero(), spoilt);
-      store(out + r * ld + whole, x);
+    if (whole == columns) return;
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const VecF x = maskload(in + (row + r) * in_ld + whole, tail);
+      spoilt[r] = fma(x, zero(), spoilt[r]);
+      store(out + (row + r) * ld + whole, x);
     }
-  }
-  return !any(is_nan(spoilt));
+  };
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) some.template operator()<4>(row);
+  for (; row < rows; ++row) some.template operator()<1>(row);
+  return !any(is_nan((spoilt[0] + spoilt[1]) + (spoilt[2] + spoilt[3])));
 }
 
 // The reverse: the first `columns` of each padded row, times `factor[r]` when given.
