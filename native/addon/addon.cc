@@ -19,6 +19,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   register_engine(env, exports);
   register_book(env, exports);
   register_features(env, exports);
+  register_augment(env, exports);
   register_finite(env, exports);
   register_peak(env, exports);
   return exports;

@@ -28,6 +28,7 @@ void register_runtime(Napi::Env env, Napi::Object exports);
 void register_engine(Napi::Env env, Napi::Object exports);
 void register_book(Napi::Env env, Napi::Object exports);
 void register_features(Napi::Env env, Napi::Object exports);
+void register_augment(Napi::Env env, Napi::Object exports);
 void register_finite(Napi::Env env, Napi::Object exports);
 void register_peak(Napi::Env env, Napi::Object exports);
 

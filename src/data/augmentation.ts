@@ -1,6 +1,7 @@
 import { checkOptions, finite, integer } from '../core/options.js';
 import type { Random } from '../core/random.js';
-import { cubicSpline } from './spline.js';
+import { addNormals } from './normals.js';
+import { cubicSplines, multiplySplines } from './spline.js';
 
 /** Rows and columns of a window. */
 export interface WindowShape {
@@ -35,7 +36,7 @@ export function jitter(options: JitterOptions = {}): Augmentation {
     config: { augmentation: 'jitter', deviation, probability },
     probability,
     apply(window, _, __, random) {
-      for (let i = 0; i < window.length; i++) window[i] += deviation * random.normal();
+      addNormals(window, deviation, random);
     },
   };
 }
@@ -58,12 +59,8 @@ export function warpMagnitude(options: WarpOptions = {}): Augmentation {
   return {
     config: { augmentation: 'warpMagnitude', deviation, knots, probability },
     probability,
-    apply(window, scratch, { steps, columns }, random) {
-      const curve = scratch.subarray(0, steps);
-      for (let c = 0; c < columns; c++) {
-        cubicSpline(knotValues(knots, deviation, random), curve);
-        for (let t = 0, at = c; t < steps; t++, at += columns) window[at] *= curve[t];
-      }
+    apply(window, scratch, { columns }, random) {
+      multiplySplines(window, columns, knotValues(knots, columns, deviation, random), scratch);
     },
   };
 }
@@ -80,7 +77,7 @@ export function warpTime(options: WarpOptions = {}): Augmentation {
     probability,
     apply(window, scratch, { steps, columns }, random) {
       const time = new Float32Array(steps);
-      cubicSpline(knotValues(knots, deviation, random), time);
+      cubicSplines(knotValues(knots, 1, deviation, random), 1, time);
       let now = 0;
       for (let t = 0; t < steps; t++) {
         const speed = Math.max(0.1, time[t]);
@@ -141,8 +138,11 @@ function resample(window: Float32Array, scratch: Float32Array, columns: number, 
   }
 }
 
-function knotValues(knots: number, deviation: number, random: Random): Float64Array {
-  return Float64Array.from({ length: knots + 2 }, () => 1 + deviation * random.normal());
+/** Inner knots and both ends, one curve a column. */
+function knotValues(knots: number, columns: number, deviation: number, random: Random): Float32Array {
+  const values = new Float32Array((knots + 2) * columns).fill(1);
+  addNormals(values, deviation, random);
+  return values;
 }
 
 function checked<T extends { deviation: number; probability: number; knots?: number }>(options: T): T {

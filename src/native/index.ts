@@ -5,6 +5,7 @@ import { type KernelVariant, translated } from './addon.js';
 import { requireAddon, tryLoad } from './load.js';
 
 export type { Isa, KernelVariant, PlanMemory, StepProfile } from './addon.js';
+export { addNormals, multiplySplines } from './augment.js';
 export {
   type CudaDeviceInfo,
   type CudaState,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { type Augmentation, jitter, sliceWindow, warpMagnitude, warpTime } from '../../src/data/index.js';
-import { cubicSpline } from '../../src/data/spline.js';
+import { cubicSplines } from '../../src/data/spline.js';
 
 const SHAPE = { steps: 40, columns: 3 };
 const SIZE = SHAPE.steps * SHAPE.columns;
@@ -75,8 +75,8 @@ test('slices end where the window ends, and begin at most at the share that may 
 
 test('the spline goes through its knots, is a line through points of a line, and has no second derivative at its ends', () => {
   const out = new Float32Array(31);
-  const knots = Float64Array.of(1, 3, -2, 0);
-  cubicSpline(knots, out);
+  const knots = Float32Array.of(1, 3, -2, 0);
+  cubicSplines(knots, 1, out);
   for (const [i, y] of knots.entries()) expect(out[10 * i]).toBeCloseTo(y, 5);
   const bend = (t: number) => out[t + 1] - 2 * out[t] + out[t - 1];
   expect(Math.abs(bend(1))).toBeLessThan(Math.abs(bend(9)) / 4);
@@ -85,7 +85,7 @@ test('the spline goes through its knots, is a line through points of a line, and
   expect(4 * m1 + m2).toBe(-42);
   expect(out[5]).toBeCloseTo((1 + 3) / 2 - m1 / 16, 5);
   expect(out[15]).toBeCloseTo((3 - 2) / 2 - (m1 + m2) / 16, 5);
-  cubicSpline(Float64Array.of(0, 1, 2, 3), out);
+  cubicSplines(Float32Array.of(0, 1, 2, 3), 1, out);
   out.forEach((y, t) => void expect(y).toBeCloseTo(t / 10, 6));
 });
 

@@ -79,10 +79,10 @@ struct PhiloxKey {
   }
 };
 
-// Which elements of the blocks from `block` on are kept: four vectors of them.
-struct Kept { Mask at[4]; };
+// The four words of the blocks from `block` on, in the low halves of the lanes.
+struct PhiloxWords { VecI w0, w1, w2, w3; };
 
-FB_INLINE Kept draw_blocks(uint64_t block, const PhiloxKey& key, Threshold threshold) {
+FB_INLINE PhiloxWords draw_words(uint64_t block, const PhiloxKey& key) {
   const VecI m0 = set1_wide(0xD2511F53u), m1 = set1_wide(0xCD9E8D57u);
   VecI c0 = add_wide(set1_wide(block), dealt());
   VecI c1 = high_halves(c0), c2 = key.stream, c3 = key.step;
@@ -94,7 +94,15 @@ FB_INLINE Kept draw_blocks(uint64_t block, const PhiloxKey& key, Threshold thres
     c2 = xor3(high_halves(p0), c3, key.second[round]);
     c3 = p0;
   }
-  const VecI front = pair(c0, c1), back = pair(c2, c3);
+  return {c0, c1, c2, c3};
+}
+
+// Which elements of the blocks from `block` on are kept: four vectors of them.
+struct Kept { Mask at[4]; };
+
+FB_INLINE Kept draw_blocks(uint64_t block, const PhiloxKey& key, Threshold threshold) {
+  const PhiloxWords words = draw_words(block, key);
+  const VecI front = pair(words.w0, words.w1), back = pair(words.w2, words.w3);
   Kept kept;
   at_least(interleave_even(front, back), threshold, kept.at[0], kept.at[1]);
   at_least(interleave_odd(front, back), threshold, kept.at[2], kept.at[3]);
