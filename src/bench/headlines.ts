@@ -1,4 +1,4 @@
-import { bytes, duration, milliseconds } from '../monitor/report/format.js';
+import { bytes, duration, milliseconds, percent } from '../monitor/report/format.js';
 import { runConfig } from '../pipeline/config.js';
 import { type BenchResults, type BenchRow, bestOf, fastTimes, type Headline } from './results.js';
 import { attentionMemory } from './suites/attention.js';
@@ -37,6 +37,26 @@ export async function headlines(results: BenchResults): Promise<Headline[]> {
     }
     const training = row('step f32, batch 64, dropout 0.1', threads);
     if (training !== undefined) found.push(trainingTime(training, on));
+    for (const precision of ['f32', 'bf16']) {
+      const step = row(`step ${precision}, batch 64, dropout 0.1`, threads);
+      const without = step && bestOf(step, 'plain');
+      if (without !== undefined)
+        found.push(
+          share(
+            `dropout of a training step, ${precision}, ${on}`,
+            fastTimes(step!)!.medianMs / without.medianMs - 1,
+            0.03,
+          ),
+        );
+    }
+    const small = row('step f32 of a small model, batch 64, dropout 0.1', threads);
+    for (const name of ['jitter of a batch', 'magnitude warping of a batch']) {
+      const changing = row(name, threads);
+      if (small && changing)
+        found.push(
+          share(`${name} for a small model, ${on}`, fastTimes(changing)!.medianMs / fastTimes(small)!.medianMs, 0.15),
+        );
+    }
   }
   if (results.rows.some(({ suite }) => suite === 'attention')) found.push(memoryOfAttention());
   if (results.rows.some(({ suite }) => suite === 'predictor')) found.push(...(await sizes()));
@@ -49,6 +69,10 @@ const headline = (subject: string, target: string, measured: string, met: boolea
   measured,
   met,
 });
+
+/** A part of a training step. */
+const share = (subject: string, measured: number, limit: number): Headline =>
+  headline(subject, `≤ ${percent(limit, 0)} of the step`, percent(measured, 1), measured <= limit);
 
 function latency(row: BenchRow, precision: string, on: string): Headline {
   const { medianMs, p99Ms } = fastTimes(row)!;

@@ -1,5 +1,5 @@
 import { constants, type Precision, stateSpecs } from '../graph/index.js';
-import { PricePredictor } from '../models/index.js';
+import { type ForecastModel, PricePredictor } from '../models/index.js';
 import { cpu, type Isa, type Plan, setThreads } from '../native/index.js';
 import { initialise } from '../nn/index.js';
 import { adamW } from '../optim/index.js';
@@ -8,10 +8,13 @@ import { normals } from './random-values.js';
 
 export interface TrainingStepOptions {
   batch: number;
+  /** Of the price predictor, where no model is given. */
   steps?: number;
   features?: number;
-  dropout: number;
+  dropout?: number;
   attentionDropout?: number;
+  /** Three horizons of three classes. */
+  model?: PricePredictor | ForecastModel;
   threads: number;
   precision?: Precision;
   /** All rows of the last layer, not only the one that is read. */
@@ -19,7 +22,7 @@ export interface TrainingStepOptions {
   isa?: Isa;
 }
 
-/** The gradients of one batch of noise and AdamW's update of the price predictor, again and again. */
+/** The gradients of one batch of noise and AdamW's update of a model, again and again. */
 export interface TrainingStep {
   run(): Promise<void>;
   /** The loss of the last batch, before its update. */
@@ -32,17 +35,19 @@ export interface TrainingStep {
 export function trainingStep(options: TrainingStepOptions): TrainingStep {
   const {
     batch,
-    steps = 100,
-    features = 80,
-    dropout,
-    attentionDropout = 0,
+    model = new PricePredictor({
+      features: options.features ?? 80,
+      steps: options.steps ?? 100,
+      dropout: options.dropout ?? 0,
+      attentionDropout: options.attentionDropout ?? 0,
+    }),
     threads,
     isa,
     precision,
     wholeLastLayer,
   } = options;
   setThreads(threads);
-  const model = new PricePredictor({ features, steps, dropout, attentionDropout });
+  const { steps, features } = model.options;
   const gradients = gradientGraph(
     model,
     { batch, steps, columns: features },

@@ -1,5 +1,6 @@
 import type { Suite } from '../suite.js';
 import { attentionCases } from './attention.js';
+import { augmentationCases } from './augmentation.js';
 import { gemmCases } from './gemm.js';
 import { marketCases } from './market.js';
 import { predictorCases } from './predictor.js';
@@ -12,6 +13,7 @@ export const SUITES: Readonly<Record<string, Suite>> = {
   attention: attentionCases,
   rows: rowCases,
   training: trainingCases,
+  augmentation: augmentationCases,
   predictor: predictorCases,
   market: marketCases,
 };
