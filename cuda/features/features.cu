@@ -362,6 +362,18 @@ __device__ void write(const Moment& m, const Definition& d, float* out) {
       out[1] = static_cast<float>(m.now(kSinceBuy));
       out[2] = static_cast<float>(m.now(kSinceSell));
       break;
+    case Kind::mid_score: {
+      const auto squares = static_cast<uint64_t>(m.sum(kSquareTotal, d.events));
+      const int64_t above = d.events * m.now(kMid2) - m.sum(kMid2Total, d.events);
+      *out = squares == 0 ? 0.0f : static_cast<float>(static_cast<double>(above) / d.events / sqrt(static_cast<double>(squares)));
+      break;
+    }
+    case Kind::ages: {
+      constexpr int since[] = {kSinceMove, kAskSince, kBidSince, kSinceBuy, kSinceSell};
+#pragma unroll
+      for (int i = 0; i < 5; ++i) out[i] = static_cast<float>(m.elapsed_ns(m.now(since[i])) / 1e3);
+      break;
+    }
     case Kind::count: break;
   }
   if (d.compressed == 0) return;

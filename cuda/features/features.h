@@ -18,7 +18,8 @@ namespace flashbook::cuda::features {
 // In the order of kKinds in native/book/features/definitions.cc.
 enum class Kind : int32_t {
   levels, spread, microprice, imbalance, depth, order_flow_imbalance, trade_imbalance, mid_change, past_return, mid_deviation,
-  last_move, volatility, time_gap, intensity, event, gap, centre, touch_deviation, touch_change, touch_events, last_trade, count
+  last_move, volatility, time_gap, intensity, event, gap, centre, touch_deviation, touch_change, touch_events, last_trade, mid_score,
+  ages, count
 };
 
 struct Definition {

@@ -48,7 +48,9 @@ export type FeatureName =
   | 'touch_deviation'
   | 'touch_change'
   | 'touch_events'
-  | 'last_trade';
+  | 'last_trade'
+  | 'mid_score'
+  | 'ages';
 
 const nothing = { levels: false, events: false, perLevel: false } as const;
 const levels = { ...nothing, levels: true } as const;
@@ -237,5 +239,22 @@ export const CATALOGUE: readonly FeatureKind[] = [
     formula:
       'slog((price of the last execution − m)/tick), hidden ones included (before any, the mid of row 0); slog(events since the last bought, since the last sold, or since row 0)',
     source: 'trade price and durations (Engle & Russell 1998)',
+  },
+  {
+    name: 'mid_score',
+    ...window,
+    columns: ['mid_score'],
+    mirror: ['-mid_score'],
+    formula: '(m_i − mean of m over n)/√Σ(m_j − m_{j−1})² over n; 0 where the mid stood still',
+    source: 'mid_deviation in units of volatility, as a band of Bollinger (2001) measures it',
+  },
+  {
+    name: 'ages',
+    ...nothing,
+    columns: ['move_age', 'ask_age', 'bid_age', 'buy_age', 'sell_age'],
+    mirror: ['move_age', 'bid_age', 'ask_age', 'sell_age', 'buy_age'],
+    formula:
+      'slog(microseconds since the last change of m, of a, of b, since the last execution that was bought, that was sold), or since row 0',
+    source: 'durations (Engle & Russell 1998): what events_since_… counts in events, in time',
   },
 ];

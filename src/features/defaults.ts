@@ -44,7 +44,8 @@ export function defaultFeatures(levels = 10): FeatureSet {
 
 /**
  * The default features and those for models of few rows, which must be told the past: gaps and middle of the book, the best quotes and their age,
- * what happened at the touch, the last trade; flows, moves, deviations and rates over windows from 2 to 500 events. 171 columns at 10 levels.
+ * what happened at the touch, the last trade, how long all that is ago; flows, moves, deviations and rates over windows from 2 to 500 events. 185 columns at
+ * 10 levels.
  */
 export function extendedFeatures(levels = 10): FeatureSet {
   const over = (
@@ -70,5 +71,7 @@ export function extendedFeatures(levels = 10): FeatureSet {
     ...over('mid_change', [2, 3, 5, 10, 20]),
     ...over('mid_deviation', [2, 3, 5, 20, 200, 500]),
     ...over('intensity', [2, 3, 5, 20]),
+    ...over('mid_score', [2, 3, 5, 10, 20, 50, 100, 200, 500]),
+    { name: 'ages' },
   ];
 }

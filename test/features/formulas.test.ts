@@ -98,7 +98,19 @@ describe('each feature, computed by hand', () => {
     ],
     [{ name: 'volatility', params: { events: 1 } }, [[0], [0], [log1p(0.5)], [log1p(0.5)]]],
     [{ name: 'volatility', params: { events: 3 } }, [[0], [0], [log1p(0.5)], [log1p(Math.SQRT1_2)]]],
+    // (0.25, −0.25 ticks)/√(sum of squares 0.25, 0.5).
+    [{ name: 'mid_score', params: { events: 2 } }, [[0], [0], [0.5], [-0.25 / Math.SQRT1_2]]],
     [{ name: 'time_gap' }, [[0], [log1p(500)], [0], [log1p(2000)]]],
+    // The mid and the ask changed in row 2, the mid and the bid in row 3; bought in rows 1 and 2.
+    [
+      { name: 'ages' },
+      [
+        [0, 0, 0, 0, 0],
+        [log1p(500), log1p(500), log1p(500), 0, log1p(500)],
+        [0, 0, log1p(500), 0, log1p(500)],
+        [0, log1p(2000), 0, log1p(2000), log1p(2500)],
+      ],
+    ],
     // Events since the row n before and the time it took: 1/0.5 ms, 2/0.5 ms, 2/2 ms.
     [{ name: 'intensity', params: { events: 2 } }, [[0], [log1p(2000)], [log1p(4000)], [log1p(1000)]]],
     [

@@ -206,6 +206,32 @@ function write(session: Session, i: number, { name, params = {} }: FeatureDefini
         slog(since(1)),
       ];
     }
+    case 'mid_score': {
+      let sum = 0;
+      let squares = 0;
+      for (let k = 0; k < n; k++) {
+        sum += mids[past(k)];
+        squares += (mids[past(k)] - mids[past(k + 1)]) ** 2;
+      }
+      return [quotient(mid - sum / n, Math.sqrt(squares))];
+    }
+    case 'ages': {
+      const latest = (happened: (j: number) => boolean) => {
+        let j = i;
+        while (j > 0 && !happened(j)) j--;
+        return slog(Number(elapsed(events, j, i)) / 1000);
+      };
+      const trade = (j: number, side: number) =>
+        (events.type[j] === EventType.execute || events.type[j] === EventType.executeHidden) && events.side[j] === side;
+      return [
+        latest((j) => mids[j] !== mids[j - 1]),
+        ...(['ask', 'bid'] as const).map((side) =>
+          latest((j) => touch(session, side, j) !== touch(session, side, j - 1)),
+        ),
+        latest((j) => trade(j, -1)),
+        latest((j) => trade(j, 1)),
+      ];
+    }
   }
 }
 

@@ -77,6 +77,12 @@ void mid_deviation(const Moment& now, const Parameters& p, float* out) {
   *out = static_cast<float>(ticks(now, p.events * now.mid2 - total) / p.events);
 }
 
+void mid_score(const Moment& now, const Parameters& p, float* out) {
+  const auto squares = static_cast<uint64_t>(now.history.sum(kSquareTotal, p.events));
+  const int64_t above = p.events * now.mid2 - now.history.sum(kMid2Total, p.events);
+  *out = squares == 0 ? 0.0f : static_cast<float>(static_cast<double>(above) / p.events / std::sqrt(static_cast<double>(squares)));
+}
+
 void last_move(const Moment& now, const Parameters&, float* out) {
   out[0] = static_cast<float>(ticks(now, now.last_move));
   out[1] = static_cast<float>(now.since_move);
@@ -88,11 +94,12 @@ void volatility(const Moment& now, const Parameters& p, float* out) {
 }
 
 // 0 where the clock went back.
-double elapsed_ns(const Moment& now, int64_t events) {
-  const int64_t then = now.history.back(events)[kTime];
+double elapsed_since(const Moment& now, int64_t then) {
   if (now.event.time_ns <= then) return 0.0;
   return static_cast<double>(static_cast<uint64_t>(now.event.time_ns) - static_cast<uint64_t>(then));
 }
+
+double elapsed_ns(const Moment& now, int64_t events) { return elapsed_since(now, now.history.back(events)[kTime]); }
 
 void time_gap(const Moment& now, const Parameters&, float* out) {
   *out = static_cast<float>(elapsed_ns(now, 1) / 1e3);
@@ -160,6 +167,11 @@ void last_trade(const Moment& now, const Parameters&, float* out) {
   out[2] = static_cast<float>(now.since_sell);
 }
 
+void ages(const Moment& now, const Parameters&, float* out) {
+  const int64_t since[] = {now.move_ns, now.ask.change_ns, now.bid.change_ns, now.buy_ns, now.sell_ns};
+  for (size_t i = 0; i < 5; i++) out[i] = static_cast<float>(elapsed_since(now, since[i]) / 1e3);
+}
+
 constexpr FeatureKind kKinds[] = {
     // name                  levels events compressed a level, columns
     {"levels",               true,  false, true,  4, 0, levels},
@@ -183,6 +195,8 @@ constexpr FeatureKind kKinds[] = {
     {"touch_change",         false, false, true,  0, 4, touch_change},
     {"touch_events",         false, true,  true,  0, 3, touch_events},
     {"last_trade",           false, false, true,  0, 3, last_trade},
+    {"mid_score",            false, true,  false, 0, 1, mid_score},
+    {"ages",                 false, false, true,  0, 5, ages},
     {nullptr, false, false, false, 0, 0, nullptr},
 };
 

@@ -85,7 +85,7 @@ void FeatureExtractor::reset() {
 
 // The mid and spread of a one-sided book are those of the last two-sided one; before any, the mid is the best price of
 // the side that is there, and the spread 0.
-void FeatureExtractor::observe_mid(const BookRow& row) {
+void FeatureExtractor::observe_mid(int64_t time_ns, const BookRow& row) {
   const bool ask = row.ask_size[0] > 0;
   const bool bid = row.bid_size[0] > 0;
   const bool first = history_.rows() == 0;
@@ -100,12 +100,13 @@ void FeatureExtractor::observe_mid(const BookRow& row) {
   now_.two_sided = ask && bid;
   now_.since_move = move != 0 || first ? 0 : now_.since_move + 1;
   if (move != 0) now_.last_move = move;
+  if (now_.since_move == 0) now_.move_ns = time_ns;
   now_.mid2 = mid2;
-  observe_touch(&now_.ask, ask, row.ask_price[0]);
-  observe_touch(&now_.bid, bid, row.bid_price[0]);
+  observe_touch(&now_.ask, time_ns, ask, row.ask_price[0]);
+  observe_touch(&now_.bid, time_ns, bid, row.bid_price[0]);
 }
 
-void FeatureExtractor::observe_touch(Touch* touch, bool there, int64_t price) {
+void FeatureExtractor::observe_touch(Touch* touch, int64_t time_ns, bool there, int64_t price) {
   const bool first = history_.rows() == 0;
   const int64_t price2 = there ? 2 * price : first ? now_.mid2 : touch->price2;
   touch->before2 = first ? price2 : touch->price2;
@@ -113,6 +114,7 @@ void FeatureExtractor::observe_touch(Touch* touch, bool there, int64_t price) {
   const int64_t change = price2 - touch->before2;
   touch->since_change = change != 0 || first ? 0 : touch->since_change + 1;
   if (change != 0) touch->last_change = change;
+  if (touch->since_change == 0) touch->change_ns = time_ns;
 }
 
 void FeatureExtractor::observe_trade(const MarketEvent& event) {
@@ -120,6 +122,8 @@ void FeatureExtractor::observe_trade(const MarketEvent& event) {
   const bool execution = event.type == kExecute || event.type == kExecuteHidden;
   now_.since_buy = first || (execution && event.side < 0) ? 0 : now_.since_buy + 1;
   now_.since_sell = first || (execution && event.side > 0) ? 0 : now_.since_sell + 1;
+  if (now_.since_buy == 0) now_.buy_ns = event.time_ns;
+  if (now_.since_sell == 0) now_.sell_ns = event.time_ns;
   if (first) now_.trade2 = now_.mid2;
   if (execution) now_.trade2 = 2 * int64_t{event.price};
 }
@@ -181,7 +185,7 @@ void FeatureExtractor::remember(const MarketEvent& event, const BookRow& row) {
 }
 
 void FeatureExtractor::update(const MarketEvent& event, const BookRow& row, float* out) {
-  observe_mid(row);
+  observe_mid(event.time_ns, row);
   observe_trade(event);
   sum_depths(row);
   remember(event, row);

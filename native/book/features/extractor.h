@@ -40,8 +40,8 @@ class FeatureExtractor {
     float* out;
   };
 
-  void observe_mid(const BookRow& row);
-  void observe_touch(Touch* touch, bool there, int64_t price);
+  void observe_mid(int64_t time_ns, const BookRow& row);
+  void observe_touch(Touch* touch, int64_t time_ns, bool there, int64_t price);
   void observe_trade(const MarketEvent& event);
   bool at_touch(const MarketEvent& event) const;
   void sum_depths(const BookRow& row);

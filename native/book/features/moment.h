@@ -81,6 +81,7 @@ struct Touch {
   int64_t before2 = 0;      // the same before this event
   int64_t last_change = 0;  // the last change of twice the price that was not 0
   int64_t since_change = 0; // events since then, or since the first row
+  int64_t change_ns = 0;    // when that was
 };
 
 struct Moment {
@@ -97,10 +98,13 @@ struct Moment {
   int64_t spread = 0;       // best ask − best bid, likewise
   int64_t last_move = 0;    // the last change of twice the mid that was not 0
   int64_t since_move = 0;   // events since then
+  int64_t move_ns = 0;      // when that was, or the first row
   Touch ask, bid;
   int64_t trade2 = 0;       // twice the price of the last execution; the mid before any
   int64_t since_buy = 0;    // events since the last execution of a sell order, or since the first row
   int64_t since_sell = 0;   // … of a buy order
+  int64_t buy_ns = 0;       // when that was
+  int64_t sell_ns = 0;
 };
 
 }  // namespace flashbook::features
