@@ -32,9 +32,10 @@ test('scores the baseline, the best model and the ensemble, each beside the gues
   expect(best).toBe(lowest.name);
   expect(members.filter(({ test }) => test !== undefined).map(({ name }) => name)).toEqual([best, baseline]);
   for (const { validation, test } of [linear, lowest, ensemble]) {
-    for (const { accuracy, directional } of [...validation, ...test!]) {
+    for (const { accuracy, directional, classDirectional } of [...validation, ...test!]) {
       expect(accuracy).toBeGreaterThan(0.2);
       expect(directional).toHaveLength(4);
+      expect(classDirectional).toHaveLength(4);
     }
   }
   for (const list of weights) expect(list.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
@@ -56,21 +57,38 @@ test('scores the baseline, the best model and the ensemble, each beside the gues
   }
 }, 120_000);
 
+test('directions are the signs of the returns that are not 0, classes those beyond the threshold', () => {
+  const { tasks } = prepareProtocol(syntheticSession({ seed: 1, events: 4000 }));
+  for (const { label, horizon, threshold, classes, signs, change } of tasks) {
+    const counts = [0, 0, 0];
+    for (const [row, c] of classes.entries()) {
+      const r = change[row];
+      if (c < 0) expect(signs[row]).toBe(-1);
+      else expect(signs[row], `${label} ${horizon}, row ${row}`).toBe(r === 0 ? -1 : 1 + Math.sign(r));
+      if (c < 0) continue;
+      expect(c).toBe(Math.abs(r) > threshold ? 1 + Math.sign(r) : 1);
+      counts[1 + Math.sign(r)]++;
+    }
+    for (const count of counts.slice(0, horizon === 10 ? 3 : 1)) expect(count).toBeGreaterThan(0);
+  }
+});
+
 describe('its ensemble as an artefact', () => {
   const artefact = join(folder, 'a', 'ensemble.fbk');
-  const names = ['A 10', 'A 50', 'A 100', 'B 10', 'B 50', 'B 100'];
+  const labels = ['A 10', 'A 50', 'A 100', 'B 10', 'B 50', 'B 100'];
+  const names = [...labels, ...labels.map((label) => `${label} direction`)];
 
   test('says of each output which label and horizon it is', async () => {
     const { code, stdout, stderr } = await flashbook(['inspect', artefact, '--json']);
     expect(code, stderr).toBe(0);
     const { manifest } = JSON.parse(stdout);
-    expect(manifest.output).toMatchObject({ names, horizons: [10, 50, 100, 10, 50, 100] });
+    expect(manifest.output).toMatchObject({ names, horizons: [10, 50, 100, 10, 50, 100, 10, 50, 100, 10, 50, 100] });
     expect(manifest.label.outputs.map(({ name, kind }: { name: string; kind: string }) => [name, kind])).toEqual(
       names.map((name) => [name, name.startsWith('A') ? 'mid' : 'past']),
     );
     expect(manifest.input).toMatchObject({ steps: PROTOCOL_WINDOW });
     expect((await flashbook(['inspect', artefact])).stdout).toContain(
-      'for horizons A 10, A 50, A 100, B 10, B 50, B 100',
+      'for horizons A 10, A 50, A 100, B 10, B 50, B 100, A 10 direction',
     );
   });
 
@@ -85,11 +103,12 @@ describe('its ensemble as an artefact', () => {
       const { logits } = await predictRows(predictor, raw);
       await predictor.dispose();
       for (const [t, task] of tasks.entries()) {
-        const own = Float32Array.from({ length: 3 * raw.length }, (_, i) => {
-          return logits[18 * Math.floor(i / 3) + 3 * t + (i % 3)];
-        });
-        const { accuracy, macroF1 } = scored(task, own, raw.rows);
+        const output = (o: number) =>
+          Float32Array.from({ length: 3 * raw.length }, (_, i) => logits[36 * Math.floor(i / 3) + 3 * o + (i % 3)]);
+        const own = { logits: output(t), direction: output(6 + t) };
+        const { accuracy, macroF1, directional } = scored(task, own, raw.rows);
         const told = results.runs[0].ensemble.test![t];
+        expect(directional[0]).toBeCloseTo(told.directional[0], 2);
         expect(accuracy, `${backend} ${names[t]}`).toBeCloseTo(told.accuracy, 2);
         expect(macroF1).toBeCloseTo(told.macroF1, 2);
       }
@@ -104,7 +123,7 @@ describe('its ensemble as an artefact', () => {
     const { predictions } = JSON.parse(stdout);
     expect(predictions).toHaveLength(20);
     for (const row of predictions) {
-      for (const name of ['A_10', 'A_50', 'A_100', 'B_10', 'B_50', 'B_100']) {
+      for (const name of names.map((each) => each.replaceAll(' ', '_'))) {
         const sum = ['down', 'flat', 'up'].reduce((total, c) => total + Number(row[`p_${c}_${name}`]), 0);
         expect(sum).toBeCloseTo(1, 3);
       }

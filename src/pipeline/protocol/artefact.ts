@@ -9,7 +9,8 @@ import type { ProtocolRun } from './study.js';
 export const PROTOCOL_ARTEFACT = 'ensemble.fbk';
 
 /**
- * The ensemble as an artefact of six outputs, «A 10» … «B 100»: its label tells of each which definition, horizon and threshold it has.
+ * The ensemble as an artefact of twelve outputs, the classes «A 10» … «B 100» and then «A 10 direction» … «B 100 direction»: its label tells
+ * of each which definition, horizon and threshold it has. A direction has the threshold 0, and «flat» was never taught.
  * The scaler is that of the training part and its mirror image.
  */
 export async function writeProtocolArtefact(
@@ -20,17 +21,19 @@ export async function writeProtocolArtefact(
   { source, steps, createdAt }: { source: string; steps: number; createdAt: string },
 ): Promise<void> {
   const { tasks, featureSet, table, scaler } = prepared;
-  const outputs = tasks.map(({ label, horizon, threshold }) => ({
-    ...{ name: `${label} ${horizon}`, horizon, threshold },
-    ...labelDefinition({ label: label === 'A' ? 'mid' : 'past' }),
-  }));
+  const outputs = ['', ' direction'].flatMap((kind) =>
+    tasks.map(({ label, horizon, threshold }) => ({
+      ...{ name: `${label} ${horizon}${kind}`, horizon, threshold: kind === '' ? threshold : 0 },
+      ...labelDefinition({ label: label === 'A' ? 'mid' : 'past' }),
+    })),
+  );
   const { members, ensemble, weights, best } = run;
   await writeArtefact(path, {
     ...{ model, parameters, scaler, featureSet },
     featureNames: table.names,
     label: {
       kind: 'protocol',
-      description: 'Two labels for three horizons, one output each.',
+      description: 'Two labels for three horizons: classes, and the direction alone.',
       outputs,
       thresholds: outputs.map(({ threshold }) => threshold),
       unit: 'events',

@@ -31,8 +31,10 @@ import { PROTOCOL_HORIZONS, PROTOCOL_WINDOW } from './recipe.js';
 export interface ProtocolScore {
   accuracy: number;
   macroF1: number;
-  /** Over the surest shares of the rows, in the order of COVERAGES. */
+  /** By the label's direction output, over the surest shares of the rows, in the order of COVERAGES. */
   directional: number[];
+  /** The same by P(up) − P(down) of the three classes. */
+  classDirectional: number[];
 }
 
 /** One label before any model. */
@@ -54,6 +56,8 @@ export type Part = 'train' | 'validation' | 'test';
 /** A label with its own split; classes are −1 in the rows that its split leaves out. */
 export interface Task extends Labels {
   label: 'A' | 'B';
+  /** The sign of r as classes, 0 down and 2 up; −1 where r is 0, and in the rows that the split leaves out. */
+  signs: Int32Array;
   split: Split;
 }
 
@@ -68,6 +72,12 @@ export interface PreparedProtocol {
   validation: WindowDataset;
   test: WindowDataset;
 }
+
+/**
+ * The outputs of a model: the classes of every task, then the direction of every task. A direction is learned from the sign of r in the rows
+ * where it has one, so that «flat» is never taught: P(up) is the chance of up given that the price moves at all, however little.
+ */
+export const outputCount = (tasks: readonly unknown[]): number => 2 * tasks.length;
 
 /** Labels, splits, extended features, and a scaler that sees the training part and its mirror image only. */
 export function prepareProtocol(session: MarketSession, onProgress?: ProgressListener): PreparedProtocol {
@@ -88,7 +98,8 @@ export function prepareProtocol(session: MarketSession, onProgress?: ProgressLis
       const split = splits.get(horizon)!;
       const [labels] = makeLabels(mid, { horizons: [horizon], base, train: split.train });
       const label = base === 'mid' ? 'A' : 'B';
-      return { ...labels, classes: onlyIn(labels.classes, Object.values(split)), label, split };
+      const classes = onlyIn(labels.classes, Object.values(split));
+      return { ...labels, classes, label, signs: signsOf(labels.change, classes), split };
     }),
   );
 
@@ -104,8 +115,8 @@ export function prepareProtocol(session: MarketSession, onProgress?: ProgressLis
       values: scaled,
       columns,
       steps: PROTOCOL_WINDOW,
-      targets: tasks.map(({ classes }) => classes),
-      returns,
+      targets: [...tasks.map(({ classes }) => classes), ...tasks.map(({ signs }) => signs)],
+      returns: [...returns, ...returns],
       rows: sampleRows({ ...most[part], start: Math.max(most[part].start, PROTOCOL_WINDOW - 1) }),
       names,
     });
@@ -119,14 +130,26 @@ function onlyIn(classes: Int32Array, ranges: readonly RowRange[]): Int32Array {
   return classes.map((c, row) => (ranges.some(({ start, end }) => row >= start && row < end) ? c : -1));
 }
 
-export function scored({ classes, change }: Task, logits: Float32Array, rows: Int32Array): ProtocolScore {
+function signsOf(change: Float64Array, classes: Int32Array): Int32Array {
+  return classes.map((c, row) => (c < 0 || change[row] === 0 ? -1 : change[row] > 0 ? 2 : 0));
+}
+
+/** Scores the two outputs of a task, rows × 3 logits each, in the given rows. */
+export function scored(
+  { classes, change }: Task,
+  { logits, direction }: { logits: Float32Array; direction: Float32Array },
+  rows: Int32Array,
+): ProtocolScore {
   const known = [...rows.keys()].filter((i) => classes[rows[i]] >= 0);
-  const own = new Float32Array(known.length * 3);
-  for (const [j, i] of known.entries()) own.set(logits.subarray(3 * i, 3 * i + 3), 3 * j);
   const actual = Int32Array.from(known, (i) => classes[rows[i]]);
   const moved = Float64Array.from(known, (i) => change[rows[i]]);
-  const { accuracy, macroF1, coverage } = scoreLogits(own, actual, { change: moved });
-  return { accuracy, macroF1, directional: coverage.map(({ directional }) => directional) };
+  const [byClass, byDirection] = [logits, direction].map((all) => {
+    const own = new Float32Array(known.length * 3);
+    for (const [j, i] of known.entries()) own.set(all.subarray(3 * i, 3 * i + 3), 3 * j);
+    const { accuracy, macroF1, coverage } = scoreLogits(own, actual, { change: moved });
+    return { accuracy, macroF1, directional: coverage.map(({ directional }) => directional) };
+  });
+  return { ...byClass, directional: byDirection.directional, classDirectional: byClass.directional };
 }
 
 export function describeTask(task: Task, mid: Float64Array): ProtocolTask {
@@ -143,6 +166,7 @@ export function describeTask(task: Task, mid: Float64Array): ProtocolTask {
     accuracy: accuracy(predicted, actual),
     macroF1: macroF1(predicted, actual),
     directional: COVERAGES.map(() => Number.NaN),
+    classDirectional: COVERAGES.map(() => Number.NaN),
   });
   const moves = lastMoveGuess(mid, { horizon, threshold: 0 });
   return {

@@ -17,12 +17,15 @@ export function protocolTables(results: ProtocolResults): Table[] {
       title: `Label ${label}, ${part} part`,
       note:
         `${LABELS[label]} Directional accuracy over the surest ${COVERAGES.map((share) => percent(share, 0)).join(', ')} of the rows. ` +
-        `Last move: the sign of the last k events' move.${seedNote(results)}`,
-      head: ['k', 'model', 'accuracy', 'macro-F1', 'direction', 'test down / flat / up'],
+        `Direction: by the direction output; in the last column by the three classes. Last move: the sign of the last k events' move.${seedNote(results)}`,
+      head: ['k', 'model', 'accuracy', 'macro-F1', 'direction', 'test down / flat / up', 'direction by classes'],
       rows: own.flatMap(({ horizon, baselines, balance: shares, t }) => [
-        [String(horizon), 'majority', ...cells([baselines.majority]), balance(shares.test)],
-        ['', 'last move', ...cells([baselines.lastMove]), ''],
-        ...scored.map(({ name, runs }) => ['', name, ...cells(runs.map((scores) => scores[t])), '']),
+        [String(horizon), 'majority', ...cells([baselines.majority]), balance(shares.test), '–'],
+        ['', 'last move', ...cells([baselines.lastMove]), '', '–'],
+        ...scored.map(({ name, runs }) => {
+          const own = runs.map((scores) => scores[t]);
+          return ['', name, ...cells(own), '', percentages(own.map(({ classDirectional }) => classDirectional))];
+        }),
       ]),
     };
   });
@@ -47,7 +50,7 @@ function membersTable(results: ProtocolResults): Table {
   });
   return {
     title: 'Models, on the validation part',
-    note: `The loss is the sum of the six cross-entropies; the best single model is ${bestNames(results).join(', ')}. Weights in the ensemble: mean over the labels.${seedNote(results)}`,
+    note: `The loss is the sum of the six cross-entropies; the best single model is ${bestNames(results).join(', ')}. Weights in the ensemble: mean over the outputs.${seedNote(results)}`,
     head: [
       ...['model', 'parameters', 'seconds', 'loss', 'weight'],
       ...tasks.map(({ label, horizon }) => `${label} ${horizon}`),
@@ -72,7 +75,7 @@ export function protocolChart(results: ProtocolResults): Chart {
   return chart(
     'protocol',
     'Directional accuracy',
-    `Over the surest share of the ${part} part's rows. The sign of P(up) − P(down) against that of the return.${seedNote(results)}`,
+    `Over the surest share of the ${part} part's rows. The sign of P(up) − P(down) of the direction outputs against that of the return.${seedNote(results)}`,
     values,
     {
       facet: { field: 'task', type: 'nominal', title: null, sort: [...new Set(values.map(({ task }) => task))] },

@@ -3,13 +3,20 @@ import { invalid } from '../../core/errors.js';
 import { makeFolder, writeFileAtomic } from '../../core/files.js';
 import { checkOptions, integer } from '../../core/options.js';
 import type { Classifier } from '../../models/index.js';
-import { predictLogits, type TrainOptions, type TrainProgress, trainEnsemble } from '../../train/index.js';
+import {
+  type Evaluation,
+  predictLogits,
+  type TrainOptions,
+  type TrainProgress,
+  trainEnsemble,
+} from '../../train/index.js';
 import { shortSource } from '../describe.js';
 import { readStage } from '../prepare.js';
 import type { ProgressListener } from '../progress.js';
 import { PROTOCOL_ARTEFACT, writeProtocolArtefact } from './artefact.js';
 import {
   describeTask,
+  outputCount,
   type PreparedProtocol,
   type ProtocolScore,
   type ProtocolTask,
@@ -30,7 +37,7 @@ export interface ProtocolResult {
   parameters: number;
   /** Wall time of training. */
   seconds: number;
-  /** Sum of the labels' cross-entropies. */
+  /** Sum of the cross-entropies of the labels' classes. */
   validationLoss: number;
   /** One a task. */
   validation: ProtocolScore[];
@@ -45,12 +52,12 @@ export interface ProtocolRun {
   /** The member with the lowest validation loss, but for the baseline. */
   best: string;
   ensemble: ProtocolResult;
-  /** weights[task][member], learned on the validation part. */
+  /** weights[output][member], learned on the validation part: outputs as in the artefact, the classes of all tasks, then their directions. */
   weights: number[][];
 }
 
 export interface ProtocolResults {
-  version: 2;
+  version: 3;
   source: string;
   rows: number;
   features: number;
@@ -96,10 +103,10 @@ export const PROTOCOL_FILE = 'protocol.json';
  *   Event time. The first 60 % of the rows train, the next 20 % choose weights and members, the last 20 % test; around each border k rows
  *   are left out for the label of horizon k. Labels A and B (Zhang et al. 2019, eq. 3 and 4) for k = 10, 50, 100, three classes by the tercile of
  *   |r| on the training part. Directional accuracy: the sign of P(up) − P(down) against that of r, over the surest 100, 50, 25 and 10 % of the
- *   test rows; rows with r = 0 have no direction.
+ *   test rows; rows with r = 0 have no direction. P is that of the label's direction output, which learns the sign of r alone.
  *
- * All models learn the six labels at once, from the extended features of the last PROTOCOL_WINDOW rows and from their mirror images. The ensemble of
- * the first seed becomes an artefact of six outputs. Checkpoints lie in the folder: a study that was interrupted goes on with the same command.
+ * All models learn the classes and the directions of the six labels at once, from the extended features of the last PROTOCOL_WINDOW rows and from their mirror images. The ensemble of
+ * the first seed becomes an artefact of twelve outputs. Checkpoints lie in the folder: a study that was interrupted goes on with the same command.
  *
  * @throws FlashbookError OPTION where the folder holds a study of other options; ABORTED after the signal
  */
@@ -125,7 +132,7 @@ export async function protocolStudy(options: ProtocolOptions): Promise<ProtocolR
     await writeProtocolArtefact(join(folder, PROTOCOL_ARTEFACT), ensemble, run, prepared, described);
   }
   const results: ProtocolResults = {
-    version: 2,
+    version: 3,
     source: shortSource(session.source),
     rows: session.events.length,
     features: prepared.table.columns,
@@ -155,7 +162,7 @@ async function trainAndScore(
   { seed, steps, test, checkpoint, stage, signal, onProgress }: RunContext,
 ): Promise<{ run: ProtocolRun; ensemble: Awaited<ReturnType<typeof trainEnsemble>> }> {
   const { tasks, table } = prepared;
-  const shape = { features: table.columns, horizons: tasks.length };
+  const shape = { features: table.columns, horizons: outputCount(tasks) };
   const common = (model: ProtocolModel): TrainOptions => ({
     ...protocolTraining(model, steps),
     ...{ train: prepared.train, validation: prepared.validation, seed, resume: true, signal },
@@ -164,7 +171,9 @@ async function trainAndScore(
   const scoresOf = async (model: Classifier, parameters: ReadonlyMap<string, Float32Array>, part: Scored) => {
     const windows = prepared[part];
     const logits = await predictLogits(model, parameters, windows, { batch: 256, signal });
-    return tasks.map((task, t) => scored(task, logits[t], windows.rows));
+    return tasks.map((task, t) =>
+      scored(task, { logits: logits[t], direction: logits[tasks.length + t] }, windows.rows),
+    );
   };
 
   const joined = await trainEnsemble(
@@ -177,7 +186,9 @@ async function trainAndScore(
     { ...common(PROTOCOL_BASELINE), checkpoint },
   );
   const linear = PROTOCOL_MEMBERS.indexOf(PROTOCOL_BASELINE);
-  const lossOf = (m: number) => (m === linear ? Number.POSITIVE_INFINITY : joined.members[m].loss);
+  const classLoss = ({ horizons }: Evaluation) =>
+    horizons.slice(0, tasks.length).reduce((sum, { loss }) => sum + loss, 0);
+  const lossOf = (m: number) => (m === linear ? Number.POSITIVE_INFINITY : classLoss(joined.members[m]));
   const best = [...PROTOCOL_MEMBERS.keys()].reduce((b, m) => (lossOf(m) < lossOf(b) ? m : b));
   const members: ProtocolResult[] = [];
   for (const [m, member] of PROTOCOL_MEMBERS.entries()) {
@@ -187,7 +198,7 @@ async function trainAndScore(
       name: member.name,
       parameters: model.parameterCount(),
       seconds,
-      validationLoss: joined.members[m].loss,
+      validationLoss: classLoss(joined.members[m]),
       validation: await scoresOf(model, parameters, 'validation'),
       ...(test && (m === best || m === linear) && { test: await scoresOf(model, parameters, 'test') }),
     });
@@ -196,7 +207,7 @@ async function trainAndScore(
     name: 'ensemble',
     parameters: joined.model.parameterCount(),
     seconds: members.reduce((sum, { seconds }) => sum + seconds, 0),
-    validationLoss: joined.ensemble.loss,
+    validationLoss: classLoss(joined.ensemble),
     validation: await scoresOf(joined.model, joined.parameters, 'validation'),
     ...(test && { test: await scoresOf(joined.model, joined.parameters, 'test') }),
   };
