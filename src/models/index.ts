@@ -1,7 +1,7 @@
 export { BIN_CTABL_DEFAULTS, BinCtabl, type BinCtablOptions } from './bin-ctabl.js';
 export { DEEP_LOB_DEFAULTS, DeepLob, type DeepLobOptions } from './deep-lob.js';
 export { type Classifier, Ensemble, ensembleParameters, equalWeights, memberParameters } from './ensemble.js';
-export { expertUsage } from './expert-usage.js';
+export { type ExpertUsage, expertUsage, type RoutingGraph, routingGraph, UsageSum } from './expert-usage.js';
 export { FORECAST_DEFAULTS, ForecastModel, type ForecastOptions } from './forecast-model.js';
 export { type GrowOptions, growPricePredictor } from './grow.js';
 export { LogisticRegression } from './logistic-regression.js';

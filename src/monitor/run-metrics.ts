@@ -67,6 +67,18 @@ export interface Agreement {
   sameClass: number;
 }
 
+/** How the experts of one mixture were used on validation windows. */
+export interface ExpertMetrics {
+  /** Path of the mixture in the model. */
+  layer: string;
+  /** Share of each expert in all choices. */
+  shares: number[];
+  /** Share of all choices that each expert would leave out in training, because it is full. */
+  dropped: number[];
+  /** Mean entropy of the router's probabilities in nats. */
+  entropy: number;
+}
+
 export interface TrainingPoint {
   step: number;
   /** Mean training loss since the last point. */
@@ -75,6 +87,8 @@ export interface TrainingPoint {
   validationLoss?: number;
   /** Validation accuracy at each horizon. */
   validationAccuracy?: number[];
+  /** Of a model with mixtures of experts, one each. */
+  experts?: ExpertMetrics[];
 }
 
 /** How a model was trained; an ensemble of different models: all of them together. */

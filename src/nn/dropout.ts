@@ -20,8 +20,20 @@ export interface AuxiliaryLoss {
   /** One element. */
   loss: Tensor;
   weight: number;
-  /** For mixtures of experts: the share of each expert, (E). */
-  usage?: Tensor;
+  /** For mixtures of experts: how their rows were routed. */
+  routing?: Routing;
+}
+
+/** How a mixture of experts routed its rows. */
+export interface Routing {
+  /** Share of each expert in all choices, (E). */
+  usage: Tensor;
+  /** The router's probabilities, (…, E). */
+  probs: Tensor;
+  /** Experts of a row. */
+  topK: number;
+  /** Rows that an expert takes in training, of as many rows as these. */
+  capacity: number;
 }
 
 /** Drops elements with probability p while training; does nothing else. */

@@ -65,11 +65,12 @@ export class MixtureOfExperts extends Module {
     const { graph } = x;
     const rows = elements(x.shape) / this.width;
     const logits = this.router.forward(x);
-    const capacity = rng === undefined ? 0 : Math.max(1, Math.ceil((capacityFactor * rows * topK) / count));
-    const { gates, probs } = route(logits, { k: topK, capacity });
+    const capacity = Math.max(1, Math.ceil((capacityFactor * rows * topK) / count));
+    const { gates, probs } = route(logits, { k: topK, capacity: rng === undefined ? 0 : capacity });
     if (losses !== undefined) {
       const { loss, usage } = loadBalance(probs, gates, { k: topK });
-      losses.push({ name: `${this.path}.balance`, loss, weight: balanceWeight, usage });
+      const routing = { usage, probs, topK, capacity };
+      losses.push({ name: `${this.path}.balance`, loss, weight: balanceWeight, routing });
       losses.push({ name: `${this.path}.z`, loss: routerZLoss(logits), weight: zWeight });
     }
     return experts(x, gates, {

@@ -163,11 +163,12 @@ export function scheduleOf(config: RunConfig): Schedule {
 /** The evaluations of a training run, as the report draws them. */
 export function trainingCurve(history: History): TrainingPoint[] {
   const rates = new Map(history.steps.map(({ step, learningRate }) => [step, learningRate]));
-  return history.evaluations.map(({ step, trainLoss, loss, horizons }) => ({
+  return history.evaluations.map(({ step, trainLoss, loss, horizons, experts }) => ({
     step,
     trainLoss,
     learningRate: rates.get(step) ?? Number.NaN,
     validationLoss: loss,
     validationAccuracy: horizons.map(({ accuracy }) => accuracy),
+    ...(experts && { experts }),
   }));
 }

@@ -1,3 +1,5 @@
+import type { ExpertUsage } from '../models/index.js';
+
 /** One optimiser step. */
 export interface StepRecord {
   /** The first step is 1. */
@@ -38,6 +40,8 @@ export interface EvaluationRecord {
   trainLoss: number;
   /** Whether it was the best until then. */
   best: boolean;
+  /** Of a model with mixtures of experts, how they were used on some of the validation windows. */
+  experts?: ExpertUsage[];
 }
 
 /** What happened in a run. No clock values: the same run has the same history. */

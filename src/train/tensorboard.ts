@@ -17,7 +17,10 @@ const root = protobuf.Root.fromJSON({
       },
     },
     Summary: { fields: { value: { id: 1, type: 'Value', rule: 'repeated' } } },
-    Value: { fields: { tag: { id: 1, type: 'string' }, simpleValue: { id: 2, type: 'float' } } },
+    Value: {
+      fields: { tag: { id: 1, type: 'string' }, simpleValue: { id: 2, type: 'float' } },
+      oneofs: { value: { oneof: ['simpleValue'] } }, // so that a 0 is written too
+    },
   },
 });
 const Event = root.lookupType('Event');
@@ -57,7 +60,8 @@ function masked(crc: number): number {
 
 /**
  * The history of a run for TensorBoard, while it goes on: train/loss, train/learning_rate, train/gradient_norm, train/accuracy/<h> by
- * step; validation/loss, validation/loss/<h> and validation/accuracy/<h> by evaluation. A resumed run begins the file anew with the
+ * step; validation/loss, validation/loss/<h> and validation/accuracy/<h> by evaluation, and for each mixture of experts
+ * experts/share/<layer>/<expert>, experts/dropped/<layer> and experts/router_entropy/<layer>. A resumed run begins the file anew with the
  * history of its checkpoint, as the run log does.
  */
 export class TensorBoardLog {
@@ -96,11 +100,16 @@ export class TensorBoardLog {
     this.#write(step, scalars);
   }
 
-  evaluation({ step, loss, horizons }: EvaluationRecord): void {
+  evaluation({ step, loss, horizons, experts = [] }: EvaluationRecord): void {
     const scalars: Record<string, number> = { 'validation/loss': loss };
     for (const [h, horizon] of horizons.entries()) {
       scalars[`validation/loss/${h}`] = horizon.loss;
       scalars[`validation/accuracy/${h}`] = horizon.accuracy;
+    }
+    for (const { layer, shares, dropped, entropy } of experts) {
+      for (const [e, share] of shares.entries()) scalars[`experts/share/${layer}/${e}`] = share;
+      scalars[`experts/dropped/${layer}`] = dropped.reduce((sum, share) => sum + share, 0);
+      scalars[`experts/router_entropy/${layer}`] = entropy;
     }
     this.#write(step, scalars);
   }

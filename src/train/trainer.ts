@@ -1,5 +1,6 @@
 import { FlashbookError } from '../core/errors.js';
 import { constants, stateSpecs } from '../graph/index.js';
+import { routingGraph } from '../models/index.js';
 import type { Plan, State, StepProfile } from '../native/index.js';
 import type { TypedArray } from '../native/plan-spec.js';
 import { type BoundOptimizer, gradientName, type OptimizerParameter, type ScheduleRun } from '../optim/index.js';
@@ -8,7 +9,8 @@ import type { Configuration } from './configuration.js';
 import type { CurriculumRun } from './curriculum.js';
 import { EarlyStopping } from './early-stopping.js';
 import { Evaluator } from './evaluate.js';
-import { type History, meanLossSince, type StepRecord } from './history.js';
+import { ExpertMeter } from './expert-meter.js';
+import { type EvaluationRecord, type History, meanLossSince, type StepRecord } from './history.js';
 import { LossScaler } from './loss-scaler.js';
 import { LossSum, logVariance } from './losses.js';
 import type { TrainableModel } from './model.js';
@@ -94,6 +96,8 @@ class TrainingRun {
   readonly #plans: readonly Plan[];
   readonly #optimizer: BoundOptimizer;
   readonly #evaluator: Evaluator;
+  /** Where the model has mixtures of experts. */
+  readonly #expertMeter: ExpertMeter | undefined;
   /** The weights that evaluations see, where the optimiser averages; else those that are trained. */
   readonly #evaluated: State;
   readonly #order: BatchOrder;
@@ -146,7 +150,10 @@ class TrainingRun {
     const traced = { ...options, softTargets, inputWeights, scaleLoss };
     const training = gradientGraph(model, shape, traced);
     const adding = accumulate > 1 ? gradientGraph(model, shape, { ...traced, add: true }) : training;
-    const evaluation = evaluationGraph(model, { ...shape, batch: Math.min(batch, validation.length) }, options);
+    const evaluationShape = { ...shape, batch: Math.min(batch, validation.length) };
+    const evaluation = evaluationGraph(model, evaluationShape, options);
+    const routing = routingGraph(model, evaluationShape, options);
+    const measuring = [evaluation.graph, ...(routing === undefined ? [] : [routing.graph])];
     this.#configuration = configurationOf(model, options);
 
     // A horizon of weight 0 leaves its head without gradients.
@@ -156,7 +163,7 @@ class TrainingRun {
         .map((_, h) => ({ name: logVariance(h), shape: [1], decay: false }))
         .filter(({ name }) => training.trained.includes(name)),
     ];
-    const graphs = [training.graph, adding.graph, evaluation.graph];
+    const graphs = [training.graph, adding.graph, ...measuring];
     const specs = [...stateSpecs(...graphs), ...options.optimizer.states(this.#trained)];
     this.#state = own(device.createState(specs));
     const fixed = constants(...graphs);
@@ -176,8 +183,8 @@ class TrainingRun {
     );
     this.#plans = [...new Set([first, others]), ...(unscale === undefined ? [] : [unscale]), ...this.#optimizer.plans];
     this.#evaluated =
-      this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(evaluation.graph)));
-    fillConstants(this.#evaluated, [evaluation.graph]);
+      this.#optimizer.averageAfter === undefined ? this.#state : own(device.createState(stateSpecs(...measuring)));
+    fillConstants(this.#evaluated, measuring);
     const statistics = this.#evaluated === this.#state ? undefined : statisticsGraph(model, shape, options);
     if (statistics !== undefined) {
       const plan = own(device.createPlan(statistics.compile(), this.#evaluated));
@@ -186,11 +193,15 @@ class TrainingRun {
     this.#evaluator = new Evaluator(own(device.createPlan(evaluation.compile(), this.#evaluated)), {
       windows: validation,
       rows: evenlySpaced(validation.length, options.maxValidationWindows),
-      batch: Math.min(batch, validation.length),
+      batch: evaluationShape.batch,
       classes: this.#classes,
       labelSmoothing: options.labelSmoothing,
       horizonWeights: options.horizonWeights,
     });
+    if (routing !== undefined) {
+      const plan = own(device.createPlan(routing.compile(), this.#evaluated));
+      this.#expertMeter = new ExpertMeter(plan, routing, { windows: validation, batch: evaluationShape.batch });
+    }
     this.#schedule = options.schedule.follow?.() ?? options.schedule;
     this.#order = new BatchOrder(train, { batch, seed });
     this.#early = new EarlyStopping(options);
@@ -340,6 +351,7 @@ class TrainingRun {
         if (stopped) return undefined;
         throw error;
       });
+    const experts = measured === undefined ? undefined : await this.#expertMeter?.run();
     this.#clock.evaluationEnds();
     if (measured === undefined) return this.#stop();
 
@@ -351,7 +363,10 @@ class TrainingRun {
     this.#schedule.observe?.(measured.loss);
     this.#curriculum?.observe(measured.horizons, this.#step);
     this.#evaluatedStep = this.#step;
-    const record = { step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best };
+    const record: EvaluationRecord = {
+      ...{ step: this.#step, epoch: this.#order.epochOf(this.#step), ...measured, trainLoss, best },
+      ...(experts && { experts }),
+    };
     this.#history.evaluations.push(record);
     this.#log?.write({ event: 'evaluation', ...record });
     this.#tensorboard?.evaluation(record);

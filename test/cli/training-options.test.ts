@@ -113,6 +113,9 @@ describe('options of training on the command line', () => {
     });
     const metrics = JSON.parse(readFileSync(join(folder, 'all', 'metrics.json'), 'utf8'));
     expect(metrics.model.description).toMatch(/attention multiScale, experts 2/);
+    const [{ experts }] = metrics.training.history;
+    expect(experts).toMatchObject([{ layer: 'encoder.0.feedForward', shares: [0.5, 0.5] }]); // two of two
+    expect(readFileSync(join(folder, 'all', 'report.html'), 'utf8')).toMatch(/Use of the experts[\s\S]*<path/);
     expect(readdirSync(join(folder, 'tb'))).toEqual(['events.out.tfevents.0.flashbook']);
   }, 120_000);
 

@@ -1,53 +1,7 @@
-/** Market regimes as a worked example: where the sense of a signal depends on the regime, experts divide the regimes among them. */
 import { describe, expect, test } from 'vitest';
-import { Random } from '../../src/core/random.js';
-import { differentiate, Graph, interpret } from '../../src/graph/index.js';
+import { constants, differentiate, Graph, interpret } from '../../src/graph/index.js';
 import { expertUsage, PricePredictor } from '../../src/models/index.js';
-import { nativeAvailable } from '../../src/native/index.js';
 import { type AuxiliaryLoss, initialise, MixtureOfExperts } from '../../src/nn/index.js';
-import { evaluate, train } from '../../src/train/index.js';
-
-const STEPS = 4;
-const COLUMNS = 3;
-
-/**
- * Windows of a calm and a stressed market. Column 0 is the regime as a volatility measure shows it, column 1 the flow of orders, column 2 the
- * past return. In the calm regime flow goes on (label = its sign); in the stressed one the past return reverts (label = against it).
- */
-function regimes(count: number, seed: number, only?: 'calm' | 'stressed') {
-  const random = new Random(seed);
-  const x = new Float32Array(count * STEPS * COLUMNS);
-  const label = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    const stressed = only === undefined ? random.float() < 0.5 : only === 'stressed';
-    for (let t = 0; t < STEPS; t++) {
-      const at = (i * STEPS + t) * COLUMNS;
-      x[at] = (stressed ? 1.5 : -1.5) + 0.3 * random.normal();
-      x[at + 1] = random.normal();
-      x[at + 2] = random.normal();
-    }
-    const last = (i * STEPS + STEPS - 1) * COLUMNS;
-    const signal = stressed ? -x[last + 2] : x[last + 1];
-    label[i] = signal < -0.43 ? 0 : signal > 0.43 ? 2 : 1;
-  }
-  const size = STEPS * COLUMNS;
-  return {
-    x,
-    steps: STEPS,
-    columns: COLUMNS,
-    horizons: 1,
-    length: count,
-    batch(indices: Int32Array, outX: Float32Array, outY: Int32Array[]) {
-      for (const [i, index] of indices.entries()) {
-        outX.set(x.subarray(index * size, (index + 1) * size), i * size);
-        outY[0][i] = label[index];
-      }
-    },
-    order: (s: number, epoch: number) => new Random(s, epoch + 1).shuffle(Int32Array.from(label, (_, i) => i)),
-    labels: () => label,
-    sources: () => [x, label],
-  };
-}
 
 describe('MixtureOfExperts', () => {
   test('gives its losses to training, weighed, and usage that adds up to 1', () => {
@@ -60,7 +14,7 @@ describe('MixtureOfExperts', () => {
       ['.balance', 0.5],
       ['.z', 0.001],
     ]);
-    graph.output('usage', losses[0].usage!);
+    graph.output('usage', losses[0].routing!.usage);
     graph.output('balance', losses[0].loss);
     const x = Float64Array.from({ length: 48 }, (_, i) => Math.sin(i));
     const { outputs } = interpret(graph, { inputs: { x }, state: Object.fromEntries(initialise(model, 1)) });
@@ -94,35 +48,39 @@ describe('MixtureOfExperts', () => {
   });
 });
 
-test.skipIf(!nativeAvailable())(
-  'experts specialise in market regimes',
-  async () => {
-    const sizes = {
-      features: COLUMNS,
-      steps: STEPS,
-      dModel: 16,
-      heads: 2,
-      layers: 1,
-      feedForward: 16,
-      horizons: 1,
-      dropout: 0,
-    };
-    const model = new PricePredictor({ ...sizes, experts: 2, topExperts: 1 });
-    const { parameters } = await train(model, {
-      train: regimes(3000, 1),
-      validation: regimes(300, 2),
-      seed: 3,
-      batch: 64,
-      steps: 800,
-      learningRate: 0.01,
-      evaluateEvery: 800,
-      labelSmoothing: 0,
-    });
-    const { horizons } = await evaluate(model, parameters, regimes(600, 9));
-    expect(horizons[0].accuracy).toBeGreaterThan(0.95);
-    const [calm] = expertUsage(model, parameters, regimes(300, 5, 'calm').x).values();
-    const [stressed] = expertUsage(model, parameters, regimes(300, 6, 'stressed').x).values();
-    expect(Math.abs(calm[0] - stressed[0]), `calm ${calm}, stressed ${stressed}`).toBeGreaterThan(0.8);
-  },
-  60_000,
-);
+test('usage is what the router chose, what training would leave out, and how sure it is', () => {
+  const model = new PricePredictor({
+    ...{ features: 3, steps: 4, dModel: 8, heads: 2, layers: 2, feedForward: 8, experts: 3, topExperts: 2 },
+  });
+  const parameters = initialise(model, 4);
+  const x = Float32Array.from({ length: 5 * 12 }, (_, i) => Math.sin(7 * i));
+  const usage = expertUsage(model, parameters, x);
+  expect(usage.map(({ layer }) => layer)).toEqual(['encoder.0.feedForward', 'encoder.1.feedForward']);
+
+  // The oracle: the interpreter's probabilities, choices counted one by one.
+  const graph = new Graph();
+  const losses: AuxiliaryLoss[] = [];
+  model.forward(graph.input('x', [5, 4, 3]), { losses });
+  const mixtures = losses.filter(({ routing }) => routing);
+  for (const { name, routing } of mixtures) graph.output(name, routing!.probs);
+  const { outputs } = interpret(graph, {
+    inputs: { x },
+    state: { ...Object.fromEntries(constants(graph)), ...Object.fromEntries(parameters) },
+  });
+  for (const [m, { name }] of mixtures.entries()) {
+    const { data } = outputs[name];
+    const chosen = [0, 0, 0];
+    let entropy = 0;
+    for (let row = 0; row < 20; row++) {
+      const p = Array.from(data.slice(3 * row, 3 * row + 3));
+      for (const e of [0, 1, 2].sort((a, b) => p[b] - p[a]).slice(0, 2)) chosen[e]++;
+      entropy -= p.reduce((sum, each) => sum + each * Math.log(each), 0) / 20;
+    }
+    const capacity = Math.ceil((1.25 * 20 * 2) / 3);
+    expect(usage[m].shares).toEqual(chosen.map((count) => count / 40));
+    expect(usage[m].dropped).toEqual(chosen.map((count) => Math.max(0, count - capacity) / 40));
+    expect(usage[m].entropy).toBeCloseTo(entropy, 5);
+    expect(usage[m].entropy).toBeLessThan(Math.log(3));
+  }
+  expect(usage.some(({ dropped }) => dropped.some((share) => share > 0))).toBe(true);
+});

@@ -19,6 +19,25 @@ describe('report', () => {
     for (const svg of page.split('<svg ').slice(1)) expect(svg).toMatch(/<path[^>]* d="M/);
   });
 
+  it('shows how experts were used, of the kept step in the table and of every evaluation in the plot', async () => {
+    const metrics = exampleMetrics();
+    for (const [i, point] of metrics.training.history.entries()) {
+      const mixture = { shares: [0.5 + 0.1 * i, 0.5 - 0.1 * i], dropped: [0.05 * i, 0], entropy: 0.6 };
+      point.experts = [
+        { layer: 'encoder.0.feedForward', ...mixture },
+        { layer: 'encoder.1.feedForward', ...mixture },
+      ];
+    }
+    const table = runTables(metrics).find(({ title }) => title === 'Experts')!;
+    expect(table.rows).toEqual(
+      [0, 1].map((n) => [`encoder.${n}.feedForward`, '70.0 / 30.0 %', '10.0 %', '0.600 of 0.693']),
+    );
+    const chart = runCharts(metrics).find(({ id }) => id === 'experts')!;
+    expect((chart.spec as unknown as { data: { values: unknown[] } }).data.values).toHaveLength(4 * 2 * 2);
+    expect(await renderReport(metrics)).toMatch(/<figure id="experts">[\s\S]*encoder\.1\.feedForward/);
+    expect(runTables(exampleMetrics()).some(({ title }) => title === 'Experts')).toBe(false);
+  });
+
   it('escapes what comes from outside', async () => {
     const metrics = exampleMetrics();
     metrics.source.symbol = '<img src=x>';

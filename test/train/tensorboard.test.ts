@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { expertUsage } from '../../src/models/index.js';
 import { crc32c } from '../../src/train/crc32c.js';
 import { train } from '../../src/train/index.js';
 import { EVENT_FILE } from '../../src/train/tensorboard.js';
 import { fastestDevice } from './devices.js';
-import { shortRun, smallModel } from './fixture.js';
+import { learnableWindows, shortRun, smallModel } from './fixture.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** event.proto and summary.proto of TensorFlow, as far as scalars go, parsed from their text. */
@@ -70,6 +71,45 @@ describe('TensorBoard event files', () => {
     expect(scalar('validation/accuracy/1')).toEqual(
       history.evaluations.map(({ step, horizons }) => [step, Math.fround(horizons[1].accuracy)]),
     );
+  });
+
+  test('hold how experts were used, as the run log and the history do', async () => {
+    const device = fastestDevice[1]();
+    const folder = temporaryFolder();
+    const log = join(folder, 'run.jsonl');
+    const model = smallModel({ experts: 3, topExperts: 1 });
+    const { history } = await train(model, shortRun({ device, tensorboard: folder, log }));
+    const events = decode(readFileSync(join(folder, EVENT_FILE)));
+    const values = new Map(
+      events.flatMap(({ step, summary }) =>
+        (summary?.value ?? []).map(({ tag, simpleValue }): [string, number] => [`${step} ${tag}`, simpleValue]),
+      ),
+    );
+    const lines = readFileSync(log, 'utf8').trim().split('\n');
+    const logged = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'evaluation');
+    expect(history.evaluations.length).toBeGreaterThan(1);
+    for (const [i, { step, experts }] of history.evaluations.entries()) {
+      expect(logged[i].experts).toEqual(experts);
+      expect(experts!.map(({ layer }) => layer)).toEqual(['encoder.0.feedForward', 'encoder.1.feedForward']);
+      for (const { layer, shares, dropped, entropy } of experts!) {
+        expect(shares.reduce((sum, share) => sum + share)).toBeCloseTo(1, 12);
+        expect(shares.map((_, e) => values.get(`${step} experts/share/${layer}/${e}`))).toEqual(
+          shares.map(Math.fround),
+        );
+        expect(values.get(`${step} experts/dropped/${layer}`)).toBeCloseTo(dropped[0] + dropped[1] + dropped[2], 6);
+        expect(values.get(`${step} experts/router_entropy/${layer}`)).toBe(Math.fround(entropy));
+        expect(entropy).toBeLessThanOrEqual(Math.log(3) + 1e-6);
+      }
+    }
+  });
+
+  test('the usage of the kept weights is what expertUsage tells of them', async () => {
+    const device = fastestDevice[1]();
+    const validation = learnableWindows(8, 2); // one batch
+    const model = smallModel({ experts: 3, topExperts: 1 });
+    const { history, parameters, bestStep } = await train(model, shortRun({ device, validation }));
+    const kept = history.evaluations.find(({ step }) => step === bestStep)!;
+    expect(expertUsage(model, parameters, validation.x, { device })).toEqual(kept.experts);
   });
 
   test('a place that cannot be written is an error', async () => {

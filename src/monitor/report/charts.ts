@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { CLASSES, type PredictorMetrics, type RunMetrics } from '../run-metrics.js';
+import { expertChart } from './experts.js';
 
 /** One chart of the report: what it shows, in words, and its vega-lite specification. */
 export interface Chart {
@@ -42,6 +43,8 @@ export function runCharts(metrics: RunMetrics): Chart[] {
   const main = metrics.predictors[0];
   const together = metrics.training.history.length > 0;
   const charts = together ? [lossCurve(metrics), accuracyCurve(metrics)] : [memberCurves(metrics)];
+  const experts = expertChart(metrics);
+  if (experts !== undefined) charts.push(experts);
   if (main !== undefined) {
     charts.push(confusion(metrics, main), coverageCurve(metrics, main), calibration(metrics, main), latency(metrics));
   }

@@ -35,10 +35,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** Class balance: 'down 33.1 · flat 33.4 · up 33.5 %'. */
+/** Shares of a whole, such as a class balance: '33.1 / 33.4 / 33.5 %'. */
 export function balance(shares: readonly number[]): string {
-  const [down, flat, up] = shares.map((s) => (100 * s).toFixed(1));
-  return `${down} / ${flat} / ${up} %`;
+  return `${shares.map((share) => (100 * share).toFixed(1)).join(' / ')} %`;
 }
 
 /** 0.000012 → '1.2e-5'. */

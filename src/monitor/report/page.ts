@@ -129,7 +129,7 @@ td { text-align: right; padding: 4px 10px; }
 tr.first td { border-top: 1px solid var(--line); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(500px, 1fr)); gap: 16px; background: none; border: 0; padding: 0; }
 .figures figure { margin: 0; overflow-x: auto; }
-#confusion, #coverage { grid-column: 1 / -1; }
+#confusion, #coverage, #experts { grid-column: 1 / -1; }
 svg { max-width: 100%; height: auto; display: block; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 8px 0 0; font-size: 13.5px; }
 dt { color: var(--soft); }

@@ -1,4 +1,5 @@
 import type { MemberMetrics, PredictionScore, RunMetrics, TrainingMetrics } from '../run-metrics.js';
+import { expertTable } from './experts.js';
 import { balance, bytes, count, duration, milliseconds, percent, scientific } from './format.js';
 
 /** A table with a heading row; the same content goes to the terminal and to the report. */
@@ -17,6 +18,7 @@ export function runTables(metrics: RunMetrics): Table[] {
     accuracyTable(metrics),
     coverageTable(metrics),
     memberTable(metrics),
+    expertTable(metrics),
     predictorTable(metrics),
     agreementTable(metrics),
   ].filter((table) => table.rows.length > 0);
