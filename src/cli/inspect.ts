@@ -48,6 +48,7 @@ function summary(file: string, size: number, artefact: Artefact): [string, strin
       `${input.steps} steps × ${input.features.length} features, raw; clipped at ±${manifest.scaler.clip} standard deviations`,
     ],
     ['output', `logits of ${output.classes.join(', ')} for horizons ${outputNames(output).join(', ')}`],
+    ...returnsOf(output),
     ['label', options(manifest.label as Record<string, unknown>)],
     ['card', `${card.name}; ${card.createdAt}; seed ${card.seed}; data: ${card.dataSource}`],
     ['', card.description ?? ''],
@@ -57,6 +58,14 @@ function summary(file: string, size: number, artefact: Artefact): [string, strin
       `${golden.windows} window(s), tolerance ${golden.tolerance.native} native, ${golden.tolerance.onnx} ONNX Runtime`,
     ],
   ];
+}
+
+/** What is told of returns, where it is. */
+function returnsOf({ returns, ...output }: Artefact['manifest']['output']): [string, string][] {
+  if (returns === undefined) return [];
+  const what = returns.quantiles === undefined ? 'location' : `location and quantiles ${returns.quantiles.join(', ')}`;
+  const learned = outputNames(output).map((name, h) => `${name}: ${shortNumber('', returns.scales[h])}`);
+  return [['returns', `${what}, in units of the return; learned in units of ${learned.join(', ')}`]];
 }
 
 function options(object: Record<string, unknown>): string {

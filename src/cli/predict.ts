@@ -12,7 +12,7 @@ import { count } from '../monitor/report/format.js';
 import { runConfig } from '../pipeline/config.js';
 import { predictRows } from '../pipeline/predict-rows.js';
 import { readStage } from '../pipeline/prepare.js';
-import { loadPredictor, type Predictor } from '../predict/index.js';
+import { loadPredictor, type Predictor, type ReturnPrediction } from '../predict/index.js';
 import { FORMAT_HELP, interruptSignal, wholeNumber } from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
@@ -67,7 +67,7 @@ async function predict(
       last ?? (out === undefined && !json ? SHOWN : undefined),
       every,
     );
-    const { logits, seconds } = await predictRows(predictor, windows, {
+    const { logits, returns, seconds } = await predictRows(predictor, windows, {
       signal: interrupt.signal,
       onProgress: (done) =>
         progress.update({
@@ -79,11 +79,11 @@ async function predict(
         }),
     });
     progress.close();
-    const table = predictionTable(predictor, session, windows.rows, mid, logits);
+    const table = predictionTable(predictor, session, windows.rows, mid, { logits, returns });
     if (out === undefined) {
       screen.table({
         title: 'Predictions',
-        note: `${predictor.backend} (${predictor.reason}); the last ${Math.min(SHOWN, windows.length)} of ${count(windows.length)} predictions; probabilities of down / flat / up.`,
+        note: `${predictor.backend} (${predictor.reason}); the last ${Math.min(SHOWN, windows.length)} of ${count(windows.length)} predictions; probabilities of down / flat / up${returns ? ', returns as they are (1e-4 is a basis point)' : ''}.`,
         head: table.head,
         rows: table.rows.slice(-SHOWN),
       });
@@ -165,16 +165,21 @@ function predictionTable(
   session: MarketSession,
   rows: Int32Array,
   mid: Float64Array,
-  logits: Float32Array,
+  { logits, returns }: { logits: Float32Array; returns?: ReturnPrediction },
 ) {
-  const { classes } = predictor.manifest.output;
+  const { classes, returns: kept } = predictor.manifest.output;
+  const quantiles = kept?.quantiles ?? [];
   const horizons = outputNames(predictor.manifest.output).map((name) => name.replace(/\W+/g, '_'));
   const probabilities = softmaxRows(logits, classes.length);
   const head = [
     'row',
     'time_ns',
     'mid',
-    ...horizons.flatMap((h) => [...classes.map((c) => `p_${c}_${h}`), `class_${h}`]),
+    ...horizons.flatMap((h) => [
+      ...[...classes.map((c) => `p_${c}_${h}`), `class_${h}`],
+      ...(kept ? [`return_${h}`] : []),
+      ...quantiles.map((q) => `return_q${Math.round(100 * q)}_${h}`),
+    ]),
   ];
   const body = Array.from(rows, (row, i) => {
     const cells = [
@@ -186,6 +191,10 @@ function predictionTable(
       const at = (i * horizons.length + h) * classes.length;
       const own = Array.from(probabilities.subarray(at, at + classes.length));
       cells.push(...own.map((p) => p.toFixed(4)), classes[own.indexOf(Math.max(...own))]);
+      if (returns === undefined) continue;
+      const place = i * horizons.length + h;
+      const told = returns.quantiles?.subarray(place * quantiles.length, (place + 1) * quantiles.length) ?? [];
+      cells.push(...[returns.location[place], ...told].map((value) => value.toPrecision(4)));
     }
     return cells;
   });

@@ -20,6 +20,7 @@ export {
   makeLabels,
   pastReturn,
   type RowRange,
+  returnScale,
   smoothedMid,
   standardReturns,
 } from './labels.js';

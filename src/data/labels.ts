@@ -142,14 +142,23 @@ export function makeLabels(
 }
 
 /** Returns in units of their root mean square in `train`, as a regression learns them; NaN where there is none. */
-export function standardReturns({ change }: Pick<Labels, 'change'>, train: RowRange): Float32Array {
+export function standardReturns(label: Pick<Labels, 'change'>, train: RowRange): Float32Array {
+  const rms = returnScale(label, train);
+  return Float32Array.from(label.change, (r) => r / rms);
+}
+
+/**
+ * The unit of `standardReturns`: √ of the mean square of the returns in `train`.
+ * @throws FlashbookError DATA where no return is other than 0
+ */
+export function returnScale({ change }: Pick<Labels, 'change'>, train: RowRange): number {
   checkRange(train, change.length);
   const known = change.subarray(train.start, train.end).filter((r) => !Number.isNaN(r));
   const rms = Math.sqrt(known.reduce((sum, r) => sum + r * r, 0) / known.length);
   if (!(rms > 0)) {
     throw new FlashbookError('DATA', `no return other than 0 in rows ${train.start} to ${train.end - 1}`, { ...train });
   }
-  return Float32Array.from(change, (r) => r / rms);
+  return rms;
 }
 
 /** How many rows of a range have each class (down, flat, up). */

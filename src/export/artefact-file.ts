@@ -1,7 +1,7 @@
 import { FlashbookError } from '../core/errors.js';
 import type { PlanSpec } from '../native/plan-spec.js';
 import { type ArtefactContents, readContainer, writeContainer } from './container.js';
-import { Manifest, parseManifest } from './manifest.js';
+import { Manifest, outputColumns, parseManifest } from './manifest.js';
 import { readSafetensors, type SafetensorsArray, type StoredTensor, writeSafetensors } from './safetensors.js';
 
 /** Names of the sections of a .fbk file. */
@@ -12,7 +12,7 @@ export const SECTIONS = {
   weights: 'weights.safetensors',
   /** The same function as an ONNX model with a free batch dimension. */
   onnx: 'model.onnx',
-  /** `features` (windows, steps, features) and `logits` (windows, horizons·classes). */
+  /** `features` (windows, steps, features) and each output: `logits` (windows, horizons·classes) … */
   golden: 'golden.safetensors',
 } as const;
 
@@ -23,7 +23,14 @@ export interface ArtefactParts {
   plans: ReadonlyMap<number, PlanSpec>;
   weights: ReadonlyMap<string, { shape: readonly number[]; data: SafetensorsArray }>;
   onnx: Uint8Array;
-  golden: { features: Float32Array; logits: Float32Array };
+  golden: Golden;
+}
+
+/** Raw windows, and what the model says of them. */
+export interface Golden {
+  features: Float32Array;
+  /** By name, as `outputColumns` lists them. */
+  outputs: ReadonlyMap<string, Float32Array>;
 }
 
 /** The bytes of a .fbk file. @throws FlashbookError OPTION when the manifest is not valid */
@@ -36,7 +43,10 @@ export function encodeArtefact({ manifest, plans, weights, onnx, golden }: Artef
   } = checked;
   const goldenTensors = new Map([
     ['features', { shape: [windows, input.steps, input.features.length], data: golden.features }],
-    ['logits', { shape: [windows, output.horizons.length * output.classes.length], data: golden.logits }],
+    ...outputColumns(output).map(({ name, units }): [string, { shape: number[]; data: Float32Array }] => [
+      name,
+      { shape: [windows, units.length], data: golden.outputs.get(name)! },
+    ]),
   ]);
   return writeContainer(checked, [
     { name: SECTIONS.plans, bytes: new TextEncoder().encode(JSON.stringify(Object.fromEntries(plans))) },
@@ -86,7 +96,7 @@ export class Artefact {
     return readSafetensors(this.section(SECTIONS.weights), `${this.#source}, section ${SECTIONS.weights}`).tensors;
   }
 
-  golden(): { features: Float32Array; logits: Float32Array } {
+  golden(): Golden {
     const { tensors } = readSafetensors(this.section(SECTIONS.golden), `${this.#source}, section ${SECTIONS.golden}`);
     const { golden, input, output } = this.manifest;
     const read = (name: string, elements: number) => {
@@ -98,7 +108,9 @@ export class Artefact {
     };
     return {
       features: read('features', golden.windows * input.steps * input.features.length),
-      logits: read('logits', golden.windows * output.horizons.length * output.classes.length),
+      outputs: new Map(
+        outputColumns(output).map(({ name, units }) => [name, read(name, golden.windows * units.length)]),
+      ),
     };
   }
 

@@ -12,15 +12,16 @@ import {
   constants,
   Graph,
   interpret,
+  mul,
   type Pass,
   readRowsOnly,
   standardize,
   type Tensor,
 } from '../graph/index.js';
 import type { PlanSpec, TypedArray } from '../native/plan-spec.js';
-import type { ForwardOptions } from '../nn/index.js';
+import { type ForwardOptions, RETURN_QUANTILES, type ReturnForecast } from '../nn/index.js';
 import { encodeArtefact } from './artefact-file.js';
-import { Manifest, type ModelCard, outputNames, parseManifest } from './manifest.js';
+import { Manifest, type ModelCard, outputColumns, outputNames, parseManifest } from './manifest.js';
 import { exportOnnx } from './onnx/export-graph.js';
 import { version } from './version.js';
 
@@ -57,6 +58,11 @@ export interface ArtefactOptions {
   precision?: Manifest['precision'];
   /** For precision 'int8'. Windows for the calibration of static activations are raw as `golden`, of the training part. */
   quantise?: QuantiseOptions;
+  /**
+   * Keep what the heads tell of returns too, of a model that was built and trained with regression: one a horizon, the unit of the returns
+   * that it learned (`returnScale`). Predictions are in units of the return itself. Left out: the classes alone.
+   */
+  returnScales?: readonly number[];
   /** Raw feature windows (n, steps, features) that are stored with their logits and predicted again at each load: 1 or 2. */
   golden: Float32Array;
   /** Batch sizes to make plans for. Default 1, 8, 32. */
@@ -76,23 +82,24 @@ const OPTIONS = [
   'card',
   'precision',
   'quantise',
+  'returnScales',
   'golden',
   'batches',
 ] as const satisfies readonly (keyof ArtefactOptions)[];
 
 /**
- * The largest accepted |difference| of golden logits when an artefact is loaded.
+ * The largest accepted |difference| of golden logits when an artefact is loaded, and of golden returns in units of their scale.
  *
  * int8: backends add float32 sums in different orders. Where that moves an activation across a rounding boundary, its int8
  * value and all that follows change, by about as much as quantising itself changes the logits: three windows in four agree
  * to 1e-6, the others differ by up to some hundredths. bf16 rounds likewise, and its ONNX form is float32.
  */
-function goldenTolerance(precision: Manifest['precision'], logits: ArrayLike<number>): Manifest['golden']['tolerance'] {
-  const tolerance = precision === 'f32' ? 1e-4 : 5e-2 * Math.max(1, ...Array.from(logits, Math.abs));
+function goldenTolerance(precision: Manifest['precision'], values: readonly number[]): Manifest['golden']['tolerance'] {
+  const tolerance = precision === 'f32' ? 1e-4 : 5e-2 * Math.max(1, ...values.map(Math.abs));
   return { native: tolerance, onnx: tolerance };
 }
 
-/** A traced, pass-run graph from raw windows `features` to `logits`, and the contents of its state buffers. */
+/** A traced, pass-run graph from raw windows `features` to `logits` and, where they are kept, `location` and `quantiles` of returns, and the contents of its state buffers. */
 export interface InferenceGraph {
   graph: Graph;
   state: Map<string, TypedArray>;
@@ -100,7 +107,7 @@ export interface InferenceGraph {
 
 /**
  * Builds the bytes of a .fbk file from a trained model: standardise → model → all horizons' logits side by side, as plans for
- * the native core, as ONNX, and with golden logits from the float64 reference interpreter.
+ * the native core, as ONNX, and with golden outputs from the float64 reference interpreter.
  *
  * @throws FlashbookError OPTION, SHAPE or NUMERIC for options that do not fit the model.
  */
@@ -115,14 +122,19 @@ export async function buildArtefact(given: ArtefactOptions): Promise<Uint8Array>
   for (const batch of manifest.batches) plans.set(batch, compilePlan(inferenceGraph(options, batch).graph));
   const { graph, state } = inferenceGraph(options, windows);
   const features = options.golden.slice();
-  const { logits } = interpret(graph, { inputs: { features }, state: Object.fromEntries(state) }).outputs;
-  manifest.golden.tolerance = goldenTolerance(manifest.precision, logits.data);
+  manifest.output.returns = describeReturns(graph, options);
+  const columns = outputColumns(manifest.output);
+  const { outputs } = interpret(graph, { inputs: { features }, state: Object.fromEntries(state) });
+  const inUnits = columns.flatMap(({ name, units }) =>
+    Array.from(outputs[name].data, (value, i) => value / units[i % units.length]),
+  );
+  manifest.golden.tolerance = goldenTolerance(manifest.precision, inUnits);
   return encodeArtefact({
     manifest,
     plans,
     weights: new Map([...state].map(([name, data]) => [name, { shape: graph.states.get(name)!.tensor.shape, data }])),
     onnx: modelOnnx(graph, state, manifest),
-    golden: { features, logits: Float32Array.from(logits.data) },
+    golden: { features, outputs: new Map(columns.map(({ name }) => [name, Float32Array.from(outputs[name].data)])) },
   });
 }
 
@@ -160,9 +172,11 @@ function foldedGraph(options: ArtefactOptions, batch: number, passes: readonly P
   const x = traced.input('features', [batch, steps, features]);
   const mean = traced.state('scaler.mean', [features]);
   const inverseStd = traced.state('scaler.inverseStd', [features]);
-  const logits = model.forward(standardize(x, mean, inverseStd, { clip: clipOf(options) }), { returns: [] });
+  const told: ReturnForecast[] = [];
+  const logits = model.forward(standardize(x, mean, inverseStd, { clip: clipOf(options) }), { returns: told });
   checkHeads(logits, batch, options);
   traced.output('logits', concat(logits));
+  const units = outputReturns(traced, told, options);
 
   const casts = precision === 'bf16' ? [autocast] : [];
   const graph = [...passes, ...casts].reduce<Graph>((before, pass) => pass(before), traced);
@@ -170,6 +184,7 @@ function foldedGraph(options: ArtefactOptions, batch: number, passes: readonly P
     ...parameters,
     ['scaler.mean', scaler.mean],
     ['scaler.inverseStd', scaler.inverseStd],
+    ...units,
   ];
   checkState(traced, new Map([...constants(traced), ...given]));
   // Without what no prediction depends on, such as heads that tell of returns.
@@ -184,6 +199,45 @@ function calibrated(options: ArtefactOptions, passes: readonly Pass[] = [readRow
   const { calibration: windows, calibrate: how, ...others } = quantise;
   const { graph, state } = foldedGraph({ ...options, precision: 'f32' }, 1, passes);
   return { ...options, quantise: { ...others, calibration: calibrate(graph, state, windows, how) } };
+}
+
+/** Location and quantiles of all horizons side by side in units of the return, and what the buffers of those units hold. */
+function outputReturns(
+  graph: Graph,
+  told: readonly ReturnForecast[],
+  { returnScales, horizons }: ArtefactOptions,
+): [string, Float32Array][] {
+  if (returnScales === undefined) return [];
+  for (const scale of returnScales) finite('returnScales', scale, Number.MIN_VALUE);
+  if (returnScales.length !== horizons.length) {
+    throw invalid('returnScales', `${horizons.length} numbers, one a horizon`, returnScales);
+  }
+  if (told.length !== horizons.length) {
+    throw invalid(
+      'returnScales',
+      "a model whose heads tell of returns with it: one built with regression 'location' or 'quantiles', or an ensemble of such alone,",
+      returnScales,
+    );
+  }
+  const output = (name: string, tensors: readonly Tensor[]): [string, Float32Array] => {
+    const each = tensors[0].shape[1];
+    const unit = Float32Array.from({ length: tensors.length * each }, (_, i) => returnScales[Math.floor(i / each)]);
+    graph.output(name, mul(concat(tensors), graph.state(`${name}.unit`, [unit.length])));
+    return [`${name}.unit`, unit];
+  };
+  const quantiles = told.flatMap(({ quantiles: own }) => own ?? []);
+  return [
+    output(
+      'location',
+      told.map(({ location }) => location),
+    ),
+    ...(quantiles.length > 0 ? [output('quantiles', quantiles)] : []),
+  ];
+}
+
+function describeReturns(graph: Graph, { returnScales }: ArtefactOptions): Manifest['output']['returns'] {
+  if (returnScales === undefined) return undefined;
+  return { scales: [...returnScales], ...(graph.outputs.has('quantiles') && { quantiles: [...RETURN_QUANTILES] }) };
 }
 
 function describeModel(options: ArtefactOptions, windows: number): Manifest {
@@ -218,6 +272,8 @@ function modelOnnx(graph: Graph, state: ReadonlyMap<string, TypedArray>, manifes
     docs: {
       features: `Raw feature windows, oldest step first: (batch, ${input.steps}, ${input.features.length}); columns: ${input.features.join(', ')}`,
       logits: `(batch, horizons × classes): for each of the horizons ${outputNames(output).join(', ')} the logits of ${classes}`,
+      location: `(batch, horizons): the return that is expected`,
+      quantiles: `(batch, horizons × quantiles): for each horizon the quantiles ${output.returns?.quantiles?.join(', ')} of the return`,
     },
     metadata: {
       precision,

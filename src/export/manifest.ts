@@ -46,6 +46,15 @@ export const Manifest = z.object({
     classes: z.array(z.string()).min(2),
     /** One name a horizon, where horizons alone do not tell outputs apart: several labels of the same horizon. */
     names: z.array(z.string().min(1)).min(1).optional(),
+    /** Where the model tells of returns too: further outputs `location` (horizons) and `quantiles` (horizons × quantiles) a window. */
+    returns: z
+      .object({
+        /** One a horizon: the unit of the returns that were learned; the outputs are in units of the return itself. */
+        scales: z.array(z.number().positive()).min(1),
+        /** Which quantiles, rising. */
+        quantiles: z.array(z.number().positive().lt(1)).min(1).optional(),
+      })
+      .optional(),
   }),
   /** The feature set, as `computeFeatures` and `FeatureStream` take it. */
   featureSet: json,
@@ -67,6 +76,21 @@ export type Manifest = z.infer<typeof Manifest>;
 /** What to call the outputs: '10', or where there are several of one horizon 'A 10'. */
 export function outputNames({ names, horizons }: Manifest['output']): string[] {
   return names ?? horizons.map(String);
+}
+
+/** The outputs of plans and ONNX models in their order: name, and for each value of a window its unit. */
+export function outputColumns({
+  name,
+  horizons,
+  classes,
+  returns,
+}: Manifest['output']): { name: string; units: number[] }[] {
+  const columns = [{ name, units: new Array<number>(horizons.length * classes.length).fill(1) }];
+  if (returns === undefined) return columns;
+  const { scales, quantiles } = returns;
+  columns.push({ name: 'location', units: scales });
+  if (quantiles) columns.push({ name: 'quantiles', units: scales.flatMap((scale) => quantiles.map(() => scale)) });
+  return columns;
 }
 
 /** Checks a value against a schema of this file; `where` says whose it is. */

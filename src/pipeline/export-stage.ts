@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { QuantiseOptions } from '../compress/index.js';
 import { writeFileAtomic } from '../core/files.js';
-import { sampleRows } from '../data/index.js';
+import { returnScale, sampleRows } from '../data/index.js';
 import { type ArtefactOptions, writeArtefact } from '../export/index.js';
 import { CLASSES } from '../monitor/run-metrics.js';
 import { readArtefact } from '../predict/index.js';
@@ -35,6 +35,9 @@ export async function exportStage(
     horizons: config.horizons,
     classes: CLASSES,
     golden,
+    ...(config.regression !== 'none' && {
+      returnScales: data.labels.map((label) => returnScale(label, data.split.train)),
+    }),
     card: {
       name: `${title}, ${data.session.instrument.symbol}`,
       description: `Direction of the mid price over the next ${config.horizons.join(', ')} events from a window of ${config.window} order-book rows.`,

@@ -4,4 +4,4 @@ export type { Manifest, ModelCard } from '../export/manifest.js';
 export { type LoadOptions, loadPredictor, readArtefact } from './load.js';
 export { NativePredictor } from './native-predictor.js';
 export { OnnxPredictor } from './onnx-predictor.js';
-export type { PredictAsyncOptions, Prediction, PredictOptions, Predictor } from './predictor.js';
+export type { PredictAsyncOptions, Prediction, PredictOptions, Predictor, ReturnPrediction } from './predictor.js';

@@ -3,6 +3,7 @@ import { FlashbookError, invalid } from '../core/errors.js';
 import { fileError } from '../core/files.js';
 import { checkOptions, integer, oneOf } from '../core/options.js';
 import { Artefact } from '../export/artefact-file.js';
+import { outputColumns } from '../export/manifest.js';
 import {
   type DeviceName,
   device as deviceOf,
@@ -14,6 +15,7 @@ import {
 } from '../native/index.js';
 import { NativePredictor } from './native-predictor.js';
 import { OnnxPredictor } from './onnx-predictor.js';
+import { outputArrays } from './prediction.js';
 import type { Predictor } from './predictor.js';
 
 export interface LoadOptions {
@@ -101,21 +103,44 @@ async function open(
   return new NativePredictor(artefact, { device, threads: info.threads, reason, ...(isa && { isa }) });
 }
 
-/** Runs the golden windows and compares with the golden logits. */
+/** Runs the golden windows and compares with the golden outputs. */
 function checkGolden(predictor: Predictor, artefact: Artefact, source: string): void {
-  const { features, logits: expected } = artefact.golden();
-  const { logits, horizons, classes } = predictor.predictSync(features);
-  const tolerance = artefact.manifest.golden.tolerance[predictor.backend];
-  for (let i = 0; i < expected.length; i++) {
-    if (Math.abs(logits[i] - expected[i]) <= tolerance) continue;
-    const window = Math.floor(i / (horizons * classes));
-    const horizon = Math.floor(i / classes) % horizons;
-    throw new FlashbookError(
-      'ARTEFACT',
-      `${source} does not predict here what it predicted when it was exported: golden window ${window}, horizon ${horizon}, ` +
-        `class ${i % classes}: expected logit ${expected[i]} within ${tolerance} but ${predictor.backend} gives ${logits[i]}; ` +
-        `load it with another backend, and report this`,
-      { file: source, window, horizon, class: i % classes, expected: expected[i], received: logits[i], tolerance },
-    );
+  const { features, outputs } = artefact.golden();
+  const prediction = predictor.predictSync(features);
+  const results = outputArrays(prediction);
+  const { output, golden } = artefact.manifest;
+  for (const [o, { name, units }] of outputColumns(output).entries()) {
+    const expected = outputs.get(name)!;
+    for (let i = 0; i < expected.length; i++) {
+      const tolerance = golden.tolerance[predictor.backend] * units[i % units.length];
+      if (Math.abs(results[o][i] - expected[i]) <= tolerance) continue;
+      const window = Math.floor(i / units.length);
+      const each = units.length / prediction.horizons;
+      const horizon = Math.floor(i / each) % prediction.horizons;
+      const [what, where] = WORDS[name] ?? WORDS.logits;
+      const place = where === '' ? '' : `, ${where} ${i % each}`;
+      throw new FlashbookError(
+        'ARTEFACT',
+        `${source} does not predict here what it predicted when it was exported: golden window ${window}, horizon ${horizon}${place}: ` +
+          `expected ${what} ${expected[i]} within ${tolerance} but ${predictor.backend} gives ${results[o][i]}; ` +
+          `load it with another backend, and report this`,
+        {
+          file: source,
+          window,
+          horizon,
+          ...(where && { [where]: i % each }),
+          expected: expected[i],
+          received: results[o][i],
+          tolerance,
+        },
+      );
+    }
   }
 }
+
+/** Of each output: what one value is, and what the values of a horizon are told apart by. */
+const WORDS: Readonly<Record<string, readonly [string, string]>> = {
+  logits: ['logit', 'class'],
+  location: ['location of the return', ''],
+  quantiles: ['quantile of the return', 'quantile'],
+};

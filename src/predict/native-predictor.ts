@@ -1,12 +1,12 @@
 import { FlashbookError } from '../core/errors.js';
 import { checkOptions } from '../core/options.js';
 import type { Artefact } from '../export/artefact-file.js';
-import type { Manifest } from '../export/manifest.js';
+import { type Manifest, outputColumns } from '../export/manifest.js';
 import type { Device, Plan, PlanOptions, State } from '../native/index.js';
 import type { PlanSpec, StateSpec, TypedArray } from '../native/plan-spec.js';
 import { aborted } from './abort.js';
 import { type BatchRun, splitBatches } from './batches.js';
-import { finishPrediction, preparePrediction } from './prediction.js';
+import { finishPrediction, outputArrays, preparePrediction } from './prediction.js';
 import type { PredictAsyncOptions, Prediction, PredictOptions, Predictor } from './predictor.js';
 import { checkWindows } from './windows.js';
 
@@ -31,9 +31,10 @@ export class NativePredictor implements Predictor {
   readonly #plans = new Map<number, Plan>();
   readonly #sizes: number[];
   readonly #windowLength: number;
-  readonly #windowLogits: number;
+  /** Values that each output has for a window. */
+  readonly #widths: readonly number[];
   /** For padded runs, by batch size: made at the first one. */
-  readonly #staging = new Map<number, { features: Float32Array; logits: Float32Array }>();
+  readonly #staging = new Map<number, { features: Float32Array; outputs: Float32Array[] }>();
   #disposed = false;
 
   /** @throws FlashbookError NATIVE or ARTEFACT when the plans and weights do not fit this core. */
@@ -44,7 +45,7 @@ export class NativePredictor implements Predictor {
     this.reason = reason;
     const { input, output } = artefact.manifest;
     this.#windowLength = input.steps * input.features.length;
-    this.#windowLogits = output.horizons.length * output.classes.length;
+    this.#widths = outputColumns(output).map(({ units }) => units.length);
 
     const weights = artefact.weights();
     const specs: StateSpec[] = [...weights].map(([name, { dtype, shape }]) => ({
@@ -74,12 +75,13 @@ export class NativePredictor implements Predictor {
     const { prediction, windows } = this.#prepare(features, options.out);
     const start = process.hrtime.bigint();
     const whole = this.#plans.get(windows);
-    if (whole !== undefined) whole.runSync([features], [prediction.logits]);
+    const results = outputArrays(prediction);
+    if (whole !== undefined) whole.runSync([features], results);
     else {
       for (const run of splitBatches(windows, this.#sizes)) {
-        const buffers = this.#buffers(run, features, prediction);
-        this.#plan(run.batch).runSync([buffers.features], [buffers.logits]);
-        this.#collect(run, buffers.logits, prediction);
+        const buffers = this.#buffers(run, features, results);
+        this.#plan(run.batch).runSync([buffers.features], buffers.outputs);
+        this.#collect(run, buffers.outputs, results);
       }
     }
     return finishPrediction(prediction, Number(process.hrtime.bigint() - start));
@@ -92,14 +94,15 @@ export class NativePredictor implements Predictor {
     const { prediction, windows } = this.#prepare(features, out);
     const runs = splitBatches(windows, this.#sizes);
     const source = runs.length > 1 ? features.slice() : features; // a run copies its own inputs before it returns
+    const results = outputArrays(prediction);
     let runNs = 0;
     for (const run of runs) {
       if (signal?.aborted) throw aborted(signal);
       this.#checkAlive();
       const start = process.hrtime.bigint();
-      const buffers = this.#buffers(run, source, prediction, new Float32Array(run.batch * this.#windowLogits));
-      await this.#plan(run.batch).run([buffers.features], [buffers.logits]);
-      this.#collect(run, buffers.logits, prediction);
+      const buffers = this.#buffers(run, source, results, this.#padded(run.batch));
+      await this.#plan(run.batch).run([buffers.features], buffers.outputs);
+      this.#collect(run, buffers.outputs, results);
       runNs += Number(process.hrtime.bigint() - start);
     }
     return finishPrediction(prediction, runNs);
@@ -144,46 +147,53 @@ export class NativePredictor implements Predictor {
 
   /**
    * Views of the caller's arrays for a full run; for a padded one the staging buffers, filled. An asynchronous run brings
-   * its own `paddedLogits`, since a synchronous one may come in between.
+   * its own `padded`, since a synchronous one may come in between.
    */
   #buffers(
     { start, windows, batch }: BatchRun,
     features: Float32Array,
-    { logits }: Prediction,
-    paddedLogits?: Float32Array,
+    results: readonly Float32Array[],
+    padded?: Float32Array[],
   ) {
     const given = features.subarray(start * this.#windowLength, (start + windows) * this.#windowLength);
     if (windows === batch) {
       return {
         features: given,
-        logits: logits.subarray(start * this.#windowLogits, (start + windows) * this.#windowLogits),
+        outputs: results.map((all, o) => all.subarray(start * this.#widths[o], (start + windows) * this.#widths[o])),
       };
     }
     let staging = this.#staging.get(batch);
     if (staging === undefined) {
-      staging = {
-        features: new Float32Array(batch * this.#windowLength),
-        logits: new Float32Array(batch * this.#windowLogits),
-      };
+      staging = { features: new Float32Array(batch * this.#windowLength), outputs: this.#padded(batch) };
       this.#staging.set(batch, staging);
     }
     staging.features.set(given);
     staging.features.fill(0, given.length);
-    return { features: staging.features, logits: paddedLogits ?? staging.logits };
+    return { features: staging.features, outputs: padded ?? staging.outputs };
   }
 
-  #collect({ start, windows, batch }: BatchRun, logits: Float32Array, prediction: Prediction): void {
+  #collect(
+    { start, windows, batch }: BatchRun,
+    outputs: readonly Float32Array[],
+    results: readonly Float32Array[],
+  ): void {
     if (windows === batch) return;
-    prediction.logits.set(logits.subarray(0, windows * this.#windowLogits), start * this.#windowLogits);
+    for (const [o, width] of this.#widths.entries()) {
+      results[o].set(outputs[o].subarray(0, windows * width), start * width);
+    }
+  }
+
+  #padded(batch: number): Float32Array[] {
+    return this.#widths.map((width) => new Float32Array(batch * width));
   }
 
   #checkPlan(batch: number, { tensors, inputs, outputs }: PlanSpec): void {
     const elements = (index: number) => tensors[index]?.shape.reduce((product, size) => product * size, 1);
     const fits =
       inputs.length === 1 &&
-      outputs.length === 1 &&
+      outputs.length === this.#widths.length &&
       elements(inputs[0]) === batch * this.#windowLength &&
-      elements(outputs[0]) === batch * this.#windowLogits;
+      this.#widths.every((width, o) => elements(outputs[o]) === batch * width);
     if (!fits) {
       throw new FlashbookError(
         'ARTEFACT',

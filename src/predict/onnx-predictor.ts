@@ -4,7 +4,7 @@ import type { Artefact } from '../export/artefact-file.js';
 import type { Manifest } from '../export/manifest.js';
 import { aborted, raceAbort } from './abort.js';
 import { OnnxSession, type OnnxSessionOptions } from './onnx-session.js';
-import { finishPrediction, preparePrediction } from './prediction.js';
+import { finishPrediction, outputArrays, preparePrediction } from './prediction.js';
 import type { PredictAsyncOptions, Prediction, PredictOptions, Predictor } from './predictor.js';
 import { checkWindows } from './windows.js';
 
@@ -47,7 +47,7 @@ export class OnnxPredictor implements Predictor {
   predictSync(features: Float32Array, options: PredictOptions = {}): Prediction {
     checkOptions('predictSync', options, ['out']);
     const { windows, shape, prediction } = this.#prepare(features, options.out);
-    const { output, runNs } = this.#session.runSync(features, shape, prediction.logits.length);
+    const { output, runNs } = this.#session.runSync(features, shape, elementsOf(prediction));
     return this.#finish(prediction, output, runNs, windows);
   }
 
@@ -67,13 +67,23 @@ export class OnnxPredictor implements Predictor {
   }
 
   #finish(prediction: Prediction, output: Float32Array, runNs: number, windows: number): Prediction {
-    if (output.length !== prediction.logits.length) {
+    const expected = elementsOf(prediction);
+    if (output.length !== expected) {
       throw new FlashbookError(
         'ARTEFACT',
-        `the ONNX model returned ${output.length} logits for ${windows} windows instead of ${prediction.logits.length}`,
+        `the ONNX model returned ${output.length} values for ${windows} windows instead of ${expected}`,
       );
     }
-    prediction.logits.set(output);
+    let start = 0;
+    for (const array of outputArrays(prediction)) {
+      array.set(output.subarray(start, start + array.length));
+      start += array.length;
+    }
     return finishPrediction(prediction, runNs);
   }
+}
+
+/** Values of all outputs. */
+function elementsOf(prediction: Prediction): number {
+  return outputArrays(prediction).reduce((sum, { length }) => sum + length, 0);
 }

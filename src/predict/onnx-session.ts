@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { FlashbookError } from '../core/errors.js';
 
-/** What one run gave: the model's output, and the time that ONNX Runtime took for it, without the messages around it. */
+/** What one run gave: the model's outputs one after the other, and the time that ONNX Runtime took for it, without the messages around it. */
 export interface OnnxRun {
   output: Float32Array;
   runNs: number;
@@ -29,7 +29,7 @@ interface Pending {
 const SYNC_TIMEOUT_MS = 60_000;
 
 /**
- * An ONNX model with one float32 input and one float32 output, run by ONNX Runtime in a worker thread. `run` leaves the
+ * An ONNX model with one float32 input and float32 outputs, run by ONNX Runtime in a worker thread. `run` leaves the
  * event loop free; `runSync` blocks this thread until the worker is done. Runs are done one after another.
  */
 export class OnnxSession {
@@ -93,7 +93,7 @@ export class OnnxSession {
   }
 
   /**
-   * The same, blocking this thread. `outputElements` is how many values the model returns at most.
+   * The same, blocking this thread. `outputElements` is how many values the model returns at most, of all outputs together.
    * After earlier asynchronous runs that are not done yet, it waits for those too.
    */
   runSync(input: Float32Array, shape: readonly number[], outputElements: number): OnnxRun {

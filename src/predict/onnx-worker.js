@@ -58,7 +58,6 @@ if (opened === undefined) {
 } else {
   const { ort, session } = opened;
   const inputName = session.inputNames[0];
-  const outputName = session.outputNames[0];
 
   /**
    * @param {Float32Array} input
@@ -70,7 +69,19 @@ if (opened === undefined) {
     const start = process.hrtime.bigint();
     const result = await session.run({ [inputName]: tensor });
     const runNs = Number(process.hrtime.bigint() - start);
-    return { output: /** @type {Float32Array} */ (result[outputName].data), runNs };
+    const outputs = session.outputNames.map((name) => /** @type {Float32Array} */ (result[name].data));
+    return { output: outputs.length === 1 ? outputs[0] : joined(outputs), runNs };
+  };
+
+  /** One after the other. @param {Float32Array[]} arrays */
+  const joined = (arrays) => {
+    const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+    let start = 0;
+    for (const array of arrays) {
+      all.set(array, start);
+      start += array.length;
+    }
+    return all;
   };
 
   /** @param {SharedRun} shared @param {number[]} shape */

@@ -11,8 +11,18 @@ export interface Prediction {
   probabilities: Float32Array;
   /** (windows, horizons): the most probable class; the first of equals. */
   best: Int32Array;
+  /** Of an artefact that keeps them, what the model tells of returns, in units of the return: 1e-4 is a basis point. */
+  returns?: ReturnPrediction;
   /** Time spent in the runtime itself: in the plans, or in ONNX Runtime without the messages to its worker. */
   runNs: number;
+}
+
+/** Returns of `windows` windows, row-major. */
+export interface ReturnPrediction {
+  /** (windows, horizons): what return is expected, between mean and median (Huber 1964). */
+  location: Float32Array;
+  /** (windows, horizons, quantiles): those of the manifest, where the model was trained for them. They are told one by one and may cross. */
+  quantiles?: Float32Array;
 }
 
 export interface PredictOptions {

@@ -18,6 +18,28 @@ describe('options of training on the command line', () => {
     expect(JSON.parse(stdout).predictors.length).toBeGreaterThan(0);
     const config = readFileSync(join(out, 'training.jsonl'), 'utf8').split('\n')[0];
     expect(config).toContain('"regression":{"weight":1,"delta":1}');
+
+    for (const [name, backend] of [
+      ['model.fbk', 'native'],
+      ['model.int8.fbk', 'onnx'],
+    ]) {
+      const file = join(out, name);
+      const csv = join(folder, `${backend}.csv`);
+      const session = ['--events', '2500', '--every', '50', '--backend', backend, '--out', csv];
+      const predicted = await flashbook(['predict', file, ...session]);
+      expect(predicted.code, predicted.stderr).toBe(0);
+      const [head, ...rows] = readFileSync(csv, 'utf8').trim().split('\n');
+      const names = head.split(',');
+      const own = ['return_5', ...[10, 25, 50, 75, 90].map((q) => `return_q${q}_5`)];
+      expect(names.slice(names.indexOf('class_5') + 1, names.indexOf('p_down_20'))).toEqual(own);
+      const values = rows.map((row) => row.split(',').slice(names.indexOf('return_5')).slice(0, 6).map(Number));
+      expect(new Set(values.map(([location]) => location)).size).toBeGreaterThan(10);
+      for (const each of values.flat()) expect(Math.abs(each)).toBeLessThan(0.01); // not in units of their deviation
+    }
+    const shown = await flashbook(['inspect', join(out, 'model.int8.fbk')]);
+    expect(shown.stdout).toMatch(
+      /returns +location and quantiles 0.1, 0.25, 0.5, 0.75, 0.9, in units of the return; learned in units of 5: /,
+    );
   }, 120_000);
 
   test('static INT8: its scales are in the plan, and it predicts what float32 does', async () => {

@@ -91,7 +91,7 @@ describe('what is refused', () => {
   test('golden logits that are not met', async () => {
     for (const backend of ['native', 'onnx'] as const) {
       const wrong = tinyArtefact(({ golden }) => {
-        golden.logits[4] += 2e-4;
+        golden.outputs.get('logits')![4] += 2e-4;
       });
       await expect(loadPredictor(wrong, { backend })).rejects.toMatchObject({
         code: 'ARTEFACT',
@@ -102,7 +102,7 @@ describe('what is refused', () => {
       const unchecked = await loadPredictor(wrong, { backend, verify: false });
       await unchecked.dispose();
     }
-    const nan = tinyArtefact(({ golden }) => golden.logits.fill(Number.NaN));
+    const nan = tinyArtefact(({ golden }) => golden.outputs.get('logits')!.fill(Number.NaN));
     await expect(loadPredictor(nan)).rejects.toMatchObject({ code: 'ARTEFACT' });
   });
 

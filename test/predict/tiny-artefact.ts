@@ -54,7 +54,7 @@ export function tinyParts(): ArtefactParts {
     plans: new Map([1, 8, 32].map((batch) => [batch, plan(batch)])),
     weights: new Map([['unused', { shape: [1], data: new Float32Array(1) }]]),
     onnx: onnx(),
-    golden: { features, logits: features.map((value) => value / 2) },
+    golden: { features, outputs: new Map([['logits', features.map((value) => value / 2)]]) },
   };
 }
 

@@ -142,7 +142,7 @@ describe('regression beside classes', () => {
     await predictor.dispose();
   });
 
-  test('an ensemble joins the classes alone', async () => {
+  test('an ensemble with a member that tells nothing of returns joins the classes alone', async () => {
     const joined = new Ensemble(
       [smallModel({ regression: 'quantiles', dropout: 0 }), smallModel()], // a member belongs to its ensemble: not `model`
       [
@@ -154,6 +154,33 @@ describe('regression beside classes', () => {
     const [a, b] = [await predictLogits(joined, parameters, windows), await predictLogits(model, weights, windows)];
     const difference = (logits: Float32Array) => logits[1] - logits[0];
     for (let h = 0; h < HORIZONS; h++) expect(difference(a[h])).toBeCloseTo(difference(b[h]), 4);
+    await expect(predictReturns(joined, parameters, windows)).rejects.toThrow(/regression 'location' or 'quantiles'/);
+  });
+
+  test('an ensemble of such members has the weighted means of locations and of quantiles', async () => {
+    const build = () => smallModel({ regression: 'quantiles', dropout: 0 });
+    const shares = [
+      [0.25, 0.75],
+      [1, 0],
+    ];
+    const joined = new Ensemble([build(), build()], shares);
+    const each = [weights, initialise(build(), 9)];
+    const returns = await predictReturns(joined, ensembleParameters(each), windows);
+    const alone = [await predictReturns(build(), each[0], windows), await predictReturns(build(), each[1], windows)];
+    for (let h = 0; h < HORIZONS; h++) {
+      for (const what of ['location', 'quantiles'] as const) {
+        returns[h][what]!.forEach((value, i) => {
+          const mean = shares[h][0] * alone[0][h][what]![i] + shares[h][1] * alone[1][h][what]![i];
+          expect(value).toBeCloseTo(mean, 5);
+        });
+      }
+    }
+    const mixed = new Ensemble([build(), smallModel({ regression: 'location', dropout: 0 })], shares);
+    const parts = [weights, initialise(smallModel({ regression: 'location' }), 2)];
+    for (const own of await predictReturns(mixed, ensembleParameters(parts), windows)) {
+      expect(own.location).toHaveLength(windows.length);
+      expect(own.quantiles).toBeUndefined();
+    }
   });
 
   test('what does not fit is said', async () => {
