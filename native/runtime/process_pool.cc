@@ -34,7 +34,8 @@ inline void relax() {
 }
 
 // Waking a sleeper takes 10 to 50 µs, more than most steps of a small plan. So workers look for the next job for about 20 µs before
-// they sleep, and as long as a plan runs that has a core to spare for them for up to a millisecond.
+// they sleep, and as long as a plan runs that has a core to spare for them for up to a millisecond more. The 20 µs begin when it ends: its last
+// steps may be for one thread, and the next prediction may follow at once.
 constexpr int kSpins = 600;
 constexpr int kHeldSpins = 30000;
 
@@ -145,11 +146,15 @@ class ProcessPool final : public ThreadPool {
   [[noreturn]] void loop(int index) {
     int seen = generation_.load() - 1;
     while (true) {
-      for (int spins = 0; spins < kSpins || (spins < kHeldSpins && awaited(index)); spins++) {
-        if (generation_.load(std::memory_order_relaxed) != seen) break;
-        relax();
+      for (int spins = 0, held = 0; spins < kSpins && generation_.load(std::memory_order_relaxed) == seen; relax()) {
+        if (held < kHeldSpins && awaited(index)) {
+          held++;
+          spins = 0;
+        } else {
+          spins++;
+        }
       }
-      generation_.wait(seen);
+      if (generation_.load(std::memory_order_relaxed) == seen) generation_.wait(seen);
       seen = generation_.load();
       inside_.fetch_add(1);
       if (open_.load() && index < admitted_.load(std::memory_order_relaxed)) work(index + 1);
