@@ -8,12 +8,13 @@ namespace flashbook {
 
 std::unique_ptr<Step> bind_qlinear(BindContext& context) {
   cuda::qgemm::Problem problem;
-  expect_counts(context, 3, 6, context.output_count() == 2 ? 2 : 1);
-  if (context.has_input(5) || context.output_count() == 2) {
-    throw BindError("peaks of rows are not passed on by CUDA; run this plan on the processor");
-  }
+  expect_peak_counts(context);
   const Operand& w = read_qlinear(context, problem, cuda::qgemm::kMaxInner);
   problem.activation = cuda::activation_attribute(context);
+  const PeakOperands peaks = read_peaks(context);
+  if (peaks.of_x != nullptr || peaks.of_y != nullptr) {
+    throw BindError("peaks of rows are not passed on by CUDA; run this plan on the processor");
+  }
   if (problem.n > cuda::gemm::kMaxColumns) {
     throw BindError("expected at most " + std::to_string(cuda::gemm::kMaxColumns) + " rows for wq but received " +
                     std::to_string(problem.n));

@@ -4,6 +4,7 @@
 
 
 #include "engine/step.h"
+#include "engine/steps/norm_operands.h"
 #include "engine/steps/operands.h"
 
 namespace flashbook {
@@ -123,6 +124,31 @@ const Operand& read_qlinear(BindContext& context, Problem& problem, int64_t most
   problem.bias = a_column(context, 3, y, problem.n, "bias");
   problem.residual = like_result(context, 4, y, "residual");
   return w;
+}
+
+// qlinear's largest magnitudes of the rows, peaks (…) of x and of y, where they are given.
+struct PeakOperands {
+  const Operand* of_x = nullptr;
+  const Operand* of_y = nullptr;
+};
+
+inline void expect_peak_counts(const BindContext& context) { expect_counts(context, 3, 6, context.output_count() == 2 ? 2 : 1); }
+
+inline PeakOperands read_peaks(const BindContext& context) {
+  PeakOperands peaks;
+  const Operand& y = context.output(0);
+  if (context.has_input(5)) {
+    peaks.of_x = &expect_row_values(context.input(5), context.input(0), "peaks");
+    expect_apart(y, *peaks.of_x, "peaks");
+  }
+  if (context.output_count() == 2) {
+    peaks.of_y = &expect_row_values(context.output(1), y, "peaks of y");
+    for (size_t i = 0; i < context.input_count(); i++) {
+      if (context.has_input(i)) expect_apart(*peaks.of_y, context.input(i), "an input");
+    }
+    expect_apart(*peaks.of_y, y, "y");
+  }
+  return peaks;
 }
 
 }  // namespace flashbook

@@ -9,7 +9,6 @@
 #include <algorithm>
 
 #include "engine/steps/gemm_run.h"
-#include "engine/steps/norm_operands.h"
 #include "engine/steps/product_operands.h"
 #include "engine/steps/split.h"
 #include "kernels/qgemm/qgemm.h"
@@ -137,24 +136,13 @@ class QuantiseRows final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> bind_qlinear(BindContext& context) {
-  expect_counts(context, 3, 6, context.output_count() == 2 ? 2 : 1);
+  expect_peak_counts(context);
   qgemm::Problem problem;
   const Operand& w = read_qlinear(context, problem, qgemm::kMaxInner);
   problem.activation = activation_attribute(context);
-  const Operand& y = context.output(0);
-  if (context.has_input(5)) {
-    const Operand& peaks = expect_row_values(context.input(5), context.input(0), "peaks");
-    expect_apart(y, peaks, "peaks");
-    problem.x_peaks = peaks.as<int32_t>();
-  }
-  if (context.output_count() == 2) {
-    const Operand& peaks = expect_row_values(context.output(1), y, "peaks of y");
-    for (size_t i = 0; i < context.input_count(); i++) {
-      if (context.has_input(i)) expect_apart(peaks, context.input(i), "an input");
-    }
-    expect_apart(peaks, y, "peaks of y");
-    problem.y_peaks = peaks.as<int32_t>();
-  }
+  const PeakOperands peaks = read_peaks(context);
+  if (peaks.of_x != nullptr) problem.x_peaks = peaks.of_x->as<int32_t>();
+  if (peaks.of_y != nullptr) problem.y_peaks = peaks.of_y->as<int32_t>();
   return std::make_unique<QLinear>(context, problem, w);
 }
 
