@@ -30,6 +30,11 @@ export function wholeNumbers(text: string): number[] {
   return text.split(',').map(wholeNumber);
 }
 
+/** '1,0.5' → [1, 0.5]. */
+export function decimalNumbers(text: string): number[] {
+  return text.split(',').map(decimalNumber);
+}
+
 /**
  * 'tcnModel:width=32,lstmBaseline:learning-rate=1e-3' → a list of members with what each changes; a name alone stays a name. What they
  * hold is checked by `runConfig`.

@@ -7,7 +7,15 @@ import { OPTIMIZERS } from '../optim/index.js';
 import { AUGMENTATIONS, CURRICULA, RUN_SCHEDULES, type RunConfigInput, runConfig } from '../pipeline/config.js';
 import { runPipeline } from '../pipeline/run.js';
 import { ENSEMBLE_WEIGHTINGS } from '../train/index.js';
-import { decimalNumber, ensembleMembers, FORMAT_HELP, interruptSignal, wholeNumber, wholeNumbers } from './options.js';
+import {
+  decimalNumber,
+  decimalNumbers,
+  ensembleMembers,
+  FORMAT_HELP,
+  interruptSignal,
+  wholeNumber,
+  wholeNumbers,
+} from './options.js';
 import { progressView } from './progress.js';
 import { terminal } from './terminal.js';
 
@@ -49,6 +57,7 @@ export function runCommand(): Command {
     .addOption(new Option('--positions <kind>', 'how a transformer knows the order of steps').choices(POSITIONS))
     .addOption(new Option('--attention <kind>', 'how far the heads of a transformer look').choices(ATTENTIONS))
     .option('--experts <n>', 'experts of a mixture in place of each feed-forward of a transformer', wholeNumber)
+    .option('--top-experts <n>', 'experts that a step uses (2)', wholeNumber)
     .option(
       '--ensemble <members>',
       'several models as one: presets (transformerBase,tcnModel:width=32), snapshots or geometric',
@@ -68,7 +77,11 @@ export function runCommand(): Command {
     .option('--learning-rate <x>', 'peak learning rate', decimalNumber)
     .option('--min-learning-rate <x>', 'lowest learning rate of a schedule', decimalNumber)
     .option('--warmup-steps <n>', 'steps over which the learning rate rises', wholeNumber)
-    .addOption(new Option('--schedule <name>', 'of the learning rate').choices(RUN_SCHEDULES))
+    .option(
+      '--schedule <name>',
+      `of the learning rate: ${RUN_SCHEDULES.join(', ')}, or their names in configuration files`,
+    )
+    .option('--layerwise-rate <x>', 'factor of the learning rate from each layer to the one before it', decimalNumber)
     .option(
       '--cycles <n>',
       'descents of the schedule cosineRestarts; members of an ensemble out of one run',
@@ -105,6 +118,7 @@ export function runCommand(): Command {
     .addOption(
       new Option('--regression <kind>', 'what the heads learn of the return beside the class').choices(REGRESSIONS),
     )
+    .option('--horizon-weights <list>', "weight of each horizon's loss (1,1,1)", decimalNumbers)
     .option('--learn-horizon-weights', 'learn how much each horizon counts')
     .addOption(new Option('--curriculum <kind>', 'near horizons first').choices(CURRICULA))
     .option('--augment <list>', `changes of the training windows: ${AUGMENTATIONS.join(',')}`, (text) =>

@@ -1,6 +1,6 @@
 import { invalid } from '../core/errors.js';
 import { checkOptions, finite, integer, oneOf } from '../core/options.js';
-import { alibiSlopes, selectStep, type Tensor } from '../graph/index.js';
+import { alibiSlopes, type RotaryLayout, selectStep, type Tensor } from '../graph/index.js';
 import {
   addPositions,
   ClassifierHead,
@@ -17,8 +17,16 @@ import {
 } from '../nn/index.js';
 
 /** How a model knows which step is which: see `addPositions`, `LearnedPositions`, `rotary`, `alibiSlopes`. */
-export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'alibi' | 'none';
-export const POSITIONS = ['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const satisfies readonly Positions[];
+export type Positions = 'sinusoidal' | 'learned' | 'rotary' | 'rotaryInterleaved' | 'alibi' | 'none';
+export const POSITIONS = [
+  ...(['sinusoidal', 'learned', 'rotary', 'rotaryInterleaved', 'alibi', 'none'] as const),
+] as const satisfies readonly Positions[];
+
+/** Which columns of a head turn together: its halves, as in GPT-NeoX and Llama, or neighbours, as in the paper. */
+const ROTARY: Readonly<Partial<Record<Positions, { layout: RotaryLayout }>>> = {
+  rotary: { layout: 'half' },
+  rotaryInterleaved: { layout: 'interleaved' },
+};
 
 /** 'multiScale': the heads look at horizons of their own, see `multiScaleHeads`. */
 export type AttentionKind = 'full' | 'multiScale';
@@ -104,7 +112,7 @@ export class PricePredictor extends Module {
       dropout,
       attentionDropout,
       causal: true,
-      rotary: o.positions === 'rotary' ? {} : undefined,
+      rotary: ROTARY[o.positions],
       alibi: o.positions === 'alibi' ? alibiSlopes(heads) : undefined,
       ...(o.attention === 'multiScale' && multiScaleHeads(heads, o.steps)),
       experts: o.experts > 0 ? { experts: o.experts, topK: o.topExperts } : undefined,
@@ -160,7 +168,7 @@ function checked(options: PricePredictorOptions): Required<PricePredictorOptions
   oneOf('attention', attention, ATTENTIONS);
   if (o.dModel % 4 !== 0) throw invalid('dModel', 'a multiple of 4 (the heads halve it twice)', o.dModel);
   if (o.dModel % o.heads !== 0) throw invalid('dModel', `a multiple of heads = ${o.heads}`, o.dModel);
-  if (positions === 'rotary' && (o.dModel / o.heads) % 2 !== 0) {
+  if (ROTARY[positions] !== undefined && (o.dModel / o.heads) % 2 !== 0) {
     throw invalid('dModel', `a multiple of 2 · heads = ${2 * o.heads} for rotary positions`, o.dModel);
   }
   return o;

@@ -82,3 +82,13 @@ export function layerwiseRates(parts: readonly string[], decay: number): Paramet
     rate: decay ** (parts.length - 1 - i),
   }));
 }
+
+/**
+ * The parts of a model for `layerwiseRates`, from the names of its parameters in their order, which is that of the data: numbered layers each
+ * ('encoder.0'), other modules whole ('embedding'), all heads as one ('heads').
+ */
+export function layerParts(names: readonly string[]): string[] {
+  return [...new Set(names.map((name) => PART.exec(name)![0]))];
+}
+
+const PART = /^(?:heads|returns|outputs|logits)(?=\.)|^[^.]+(?:\.layers)?\.\d+(?=\.)|^[^.]+/;

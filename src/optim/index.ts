@@ -22,7 +22,7 @@ export {
   warmupCosine,
 } from './falling-schedules.js';
 export { centralised, clippedByValue } from './gradients.js';
-export { layerwiseRates, type ParameterGroup } from './groups.js';
+export { layerParts, layerwiseRates, type ParameterGroup } from './groups.js';
 export { type LambOptions, lamb } from './lamb.js';
 export { type LookaheadOptions, lookahead } from './lookahead.js';
 export {
@@ -38,5 +38,5 @@ export { OPTIMIZERS, type OptimizerSettings, optimizerFrom } from './optimizer-b
 export { type ReduceOnPlateauOptions, reduceOnPlateau } from './plateau-schedule.js';
 export { type SamOptions, sam } from './sam.js';
 export type { Schedule, ScheduleRun, ScheduleValue } from './schedule.js';
-export { SCHEDULES, type ScheduleSettings, scheduleFrom, scheduleName } from './schedule-by-name.js';
+export { SCHEDULES, type ScheduleSettings, scheduleAlias, scheduleFrom, scheduleName } from './schedule-by-name.js';
 export { type SgdOptions, sgd } from './sgd.js';

@@ -78,7 +78,7 @@ export function scheduleFrom({ schedule, ...given }: ScheduleSettings): Schedule
  * @throws FlashbookError OPTION naming the nearest
  */
 export function scheduleName(schedule: string): string {
-  const name = ALIASES[schedule] ?? schedule;
+  const name = scheduleAlias(schedule);
   if (Object.hasOwn(SCHEDULES, name)) return name;
   const names = Object.keys(SCHEDULES);
   const guess = nearest(String(schedule), names);
@@ -87,4 +87,9 @@ export function scheduleName(schedule: string): string {
     `expected one of ${names.join(', ')} as the schedule but received '${schedule}'${guess === undefined ? '' : `; did you mean '${guess}'?`}`,
     { name: 'schedule', received: schedule, guess },
   );
+}
+
+/** The name that an alias stands for, or what was given. */
+export function scheduleAlias(name: string): string {
+  return Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
 }

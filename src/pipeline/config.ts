@@ -3,8 +3,8 @@ import { FlashbookError, invalid } from '../core/errors.js';
 import { checkOptions, nearest, oneOf } from '../core/options.js';
 import { ATTENTIONS, MODEL_NAMES, modelPreset, POSITIONS } from '../models/index.js';
 import { REGRESSIONS } from '../nn/index.js';
-import { OPTIMIZERS } from '../optim/index.js';
-import { ENSEMBLE_WEIGHTINGS } from '../train/index.js';
+import { OPTIMIZERS, scheduleAlias } from '../optim/index.js';
+import { checkHorizonWeights, ENSEMBLE_WEIGHTINGS } from '../train/index.js';
 import { memberConfigs } from './members.js';
 import { runModel } from './run-model.js';
 
@@ -23,7 +23,7 @@ export const CYCLE_ENSEMBLES = ['snapshots', 'geometric'] as const;
 export const AUGMENTATIONS = ['jitter', 'warpMagnitude', 'warpTime', 'sliceWindow'] as const;
 
 /** More columns than any feature set has: the width of the windows is not known yet. */
-const MOST_FEATURES = 4096;
+export const MOST_FEATURES = 4096;
 const count = (min: number, max = 1e9) => z.int().min(min).max(max);
 
 /** What a run says of its model, and of how a member of an ensemble differs from the others. */
@@ -39,6 +39,8 @@ const sizes = {
   attention: z.enum(ATTENTIONS).optional(),
   /** Experts of a mixture in place of each feed-forward of a transformer. */
   experts: count(0, 64).optional(),
+  /** Experts that a step uses; 2 where there are as many. */
+  topExperts: count(1, 64).optional(),
 };
 const probability = z.number().min(0).max(0.9);
 const rate = z.number().positive().max(1);
@@ -115,6 +117,8 @@ export const runConfigSchema = z.strictObject({
   ema: z.number().min(0).max(0.999999).default(0),
   /** Share of the steps after which weights are averaged (SWA), which is what is kept; 0: without. */
   swa: z.number().min(0).max(0.999).default(0),
+  /** Factor of the learning rate from each layer to the one before it, the heads learning at the whole rate; 1: all alike. */
+  layerwiseRate: rate.default(1),
   schedule: z.enum(RUN_SCHEDULES).default('cosine'),
   /** Descents of the schedule cosineRestarts; members of an ensemble out of one run. */
   cycles: count(1, 1000).default(4),
@@ -139,6 +143,8 @@ export const runConfigSchema = z.strictObject({
   classWeights: z.enum(['none', 'balanced']).default('none'),
   /** What the heads learn of the return beside the class. */
   regression: z.enum(REGRESSIONS).default('none'),
+  /** Weight of each horizon's loss; default 1 each. */
+  horizonWeights: z.array(z.number().min(0)).optional(),
   /** Learn how much each horizon counts. */
   learnHorizonWeights: z.boolean().default(false),
   /** Which horizons count when: all at once, by competence over the first half of the steps, or each when the one before is learned. */
@@ -190,6 +196,7 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
   checkOptions('run', input, Object.keys(runConfigSchema.shape));
   checkEnsemble(input.ensemble);
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  if (typeof given.schedule === 'string') given.schedule = scheduleAlias(given.schedule) as RunConfig['schedule'];
   const steps = typeof given.steps === 'number' ? given.steps : undefined;
   const sizes = given.data === undefined ? SYNTHETIC : REAL;
   const scaled =
@@ -212,6 +219,7 @@ export function runConfig(input: RunConfigInput = {}): RunConfig {
   if (new Set(config.horizons).size !== config.horizons.length)
     throw invalid('horizons', 'different numbers', config.horizons);
   checkHeeded(config);
+  checkHorizonWeights(config.horizonWeights, config.horizons.length);
   if (config.minLearningRate > config.learningRate) {
     throw invalid('minLearningRate', `at most learningRate ${config.learningRate}`, config.minLearningRate);
   }
@@ -260,7 +268,9 @@ function at(value: unknown, path: PropertyKey[]): unknown {
 }
 
 /** What would be left out in silence is an error. */
-function checkHeeded({ optimizer, nesterov, sam, adaptiveSam }: RunConfig): void {
+function checkHeeded({ optimizer, nesterov, sam, adaptiveSam, experts, topExperts, ensemble }: RunConfig): void {
+  if (topExperts !== undefined && !experts && !Array.isArray(ensemble))
+    throw invalid('topExperts', 'experts with it', topExperts);
   if (nesterov && optimizer !== 'sgd') throw invalid('nesterov', "optimizer 'sgd' with it", nesterov);
   if (adaptiveSam && sam === 0) throw invalid('adaptiveSam', 'a radius sam with it', adaptiveSam);
 }

@@ -11,7 +11,7 @@ import type { RunConfig } from './config.js';
 
 /** The model of a run over windows of `features` columns. */
 export function runModel(config: RunConfig, features: number): ForecastModel | PricePredictor {
-  const { model, window: steps, horizons, dropout, positions, attention, experts, regression } = config;
+  const { model, window: steps, horizons, dropout, positions, attention, experts, topExperts, regression } = config;
   const { attentionDropout, dropPath } = config;
   const { width, layers, heads, feedForward } = config;
   checkHeads(config);
@@ -26,7 +26,7 @@ export function runModel(config: RunConfig, features: number): ForecastModel | P
       ...(model === 'deepLob' && { levels: config.levels }), // of the book: what its first columns are
       ...(positions && { positions }),
       ...(attention && { attention }),
-      ...(experts && { experts }),
+      ...(experts && { experts, topExperts: topExperts ?? Math.min(2, experts) }),
       ...(attentionDropout > 0 && { attentionDropout }),
       ...(dropPath > 0 && { dropPath }),
       ...(regression !== 'none' && { regression }),

@@ -2,7 +2,16 @@ import { jitter, sliceWindow, warpMagnitude, warpTime } from '../data/index.js';
 import type { ExportableModel } from '../export/index.js';
 import { modelPreset } from '../models/index.js';
 import type { TrainingMetrics, TrainingPoint } from '../monitor/run-metrics.js';
-import { type Optimizer, optimizerFrom, SCHEDULES, type Schedule, scheduleFrom } from '../optim/index.js';
+import {
+  layerParts,
+  layerwiseRates,
+  type Optimizer,
+  optimizerFrom,
+  type ParameterGroup,
+  SCHEDULES,
+  type Schedule,
+  scheduleFrom,
+} from '../optim/index.js';
 import {
   curriculumByCompetence,
   curriculumByMastery,
@@ -11,7 +20,7 @@ import {
   type TrainResult,
   train,
 } from '../train/index.js';
-import type { RunConfig } from './config.js';
+import { MOST_FEATURES, type RunConfig } from './config.js';
 import type { TrainedMembers } from './ensemble-stage.js';
 import { type PreparedData, scaledWindows, trainingWindows } from './prepare.js';
 import type { ProgressListener } from './progress.js';
@@ -127,6 +136,7 @@ export function trainOptionsOf(config: RunConfig) {
     cutmix: config.cutmix,
     focalGamma: config.focalGamma,
     classWeights: config.classWeights === 'none' ? undefined : config.classWeights,
+    horizonWeights: config.horizonWeights,
     learnHorizonWeights: config.learnHorizonWeights,
     regression: config.regression !== 'none',
     curriculum: CURRICULUM[config.curriculum](config),
@@ -143,7 +153,16 @@ export function optimizerOf(config: RunConfig): Optimizer {
   const sgd = optimizer === 'sgd' ? { momentum: config.momentum, nesterov: config.nesterov } : {};
   const swa = config.swa === 0 ? 0 : Math.max(1, Math.round(config.swa * config.steps));
   const around = { clipValue, centralise, lookahead, sam, adaptiveSam, ema, swa };
-  return optimizerFrom({ optimizer, weightDecay, clipNorm, ...sgd, ...around });
+  const groups = config.layerwiseRate === 1 ? {} : { groups: layerGroups(config) };
+  return optimizerFrom({ optimizer, weightDecay, clipNorm, ...sgd, ...groups, ...around });
+}
+
+/** Rates by layer; the names of parameters do not depend on the columns of the data. */
+function layerGroups(config: RunConfig): ParameterGroup[] {
+  const learned = runModel(config, MOST_FEATURES)
+    .parameters()
+    .filter(({ trainable }) => trainable);
+  return layerwiseRates(layerParts(learned.map(({ name }) => name)), config.layerwiseRate);
 }
 
 /** The schedule of a run. */

@@ -41,7 +41,7 @@ export {
   type LearningRateSweep,
 } from './learning-rate-finder.js';
 export { type LossScaleOptions, LossScaler, type LossScalerState } from './loss-scaler.js';
-export { type HorizonLossOptions, horizonLoss } from './losses.js';
+export { checkHorizonWeights, type HorizonLossOptions, horizonLoss } from './losses.js';
 export type { TrainableModel } from './model.js';
 export type { TrainOptions } from './options.js';
 export { type BatchShape, evaluationGraph, type GradientOptions, gradientGraph, type ModelGraph } from './plans.js';

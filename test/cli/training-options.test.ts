@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { buildModel, MODEL_NAMES } from '../../src/models/index.js';
 import type { RunMetrics } from '../../src/monitor/run-metrics.js';
+import { layerParts, layerwiseRates } from '../../src/optim/index.js';
 import { runConfig } from '../../src/pipeline/config.js';
-import { optimizerOf, scheduleOf } from '../../src/pipeline/train-stage.js';
+import { runModel } from '../../src/pipeline/run-model.js';
+import { optimizerOf, scheduleOf, trainOptionsOf } from '../../src/pipeline/train-stage.js';
 import { readArtefact } from '../../src/predict/index.js';
 import { flashbook, SMALL_RUN, temporaryFolder } from './command.js';
 
@@ -171,3 +174,55 @@ test('the plain run is AdamW under a cosine with warm-up', () => {
   expect(scheduleOf(config).config).toMatchObject({ schedule: 'warmupCosine', warmupSteps: 5, totalSteps: 100 });
   expect(optimizerOf(config).config).toMatchObject({ optimizer: 'swa', start: 75, inner: { optimizer: 'adamw' } });
 });
+
+test('a schedule by its name in configuration files, rates by layer, fixed weights of horizons, experts of a step', () => {
+  const config = runConfig({
+    ...{ steps: 100, schedule: 'cosine_with_restarts' as never, cycles: 2, layerwiseRate: 0.5, layers: 2 },
+    ...{ horizonWeights: [1, 0.5, 0], experts: 4, topExperts: 1 },
+  });
+  expect(config.schedule).toBe('cosineRestarts');
+  expect(scheduleOf(config).config).toMatchObject({ schedule: 'cosineRestarts', cycles: 2 });
+  const { groups } = optimizerOf(config).config as { groups: Record<string, { parameters: string; rate: number }> };
+  expect(Object.values(groups).map(({ parameters, rate }) => [parameters, rate])).toEqual([
+    ['^embedding(\\.|$)', 1 / 16],
+    ['^encoder\\.0(\\.|$)', 1 / 8],
+    ['^encoder\\.1(\\.|$)', 1 / 4],
+    ['^norm(\\.|$)', 1 / 2],
+    ['^heads(\\.|$)', 1],
+  ]);
+  expect(trainOptionsOf(config).horizonWeights).toEqual([1, 0.5, 0]);
+  expect(runModel(config, 10).options).toMatchObject({ experts: 4, topExperts: 1 });
+  expect(runModel(runConfig({ positions: 'rotaryInterleaved' }), 10).options).toMatchObject({
+    positions: 'rotaryInterleaved',
+  });
+  expect(() => runConfig({ horizonWeights: [1, 1] })).toThrow(/3 numbers, one a horizon for horizonWeights/);
+  expect(() => runConfig({ horizonWeights: [0, 0, 0] })).toThrow(/at least one weight above 0/);
+  expect(() => runConfig({ topExperts: 1 })).toThrow(/experts with it for topExperts/);
+  expect(() => runConfig({ schedule: 'cosine_restart' as never })).toThrow(/did you mean 'cosineRestarts'/);
+});
+
+test.each(MODEL_NAMES)('rates by layer of %s rise from the input to the heads, and every parameter has one', (name) => {
+  const learned = buildModel(name, { features: 96 }).parameters();
+  const names = learned.filter(({ trainable }) => trainable).map((parameter) => parameter.name);
+  const groups = layerwiseRates(layerParts(names), 0.9);
+  expect(groups.at(-1)!.rate).toBe(1);
+  const rates = names.map((own) => groups.find(({ parameters }) => new RegExp(parameters).test(own))!.rate!);
+  for (let i = 1; i < rates.length; i++) expect(rates[i], names[i]).toBeGreaterThanOrEqual(rates[i - 1]);
+});
+
+test('the command line takes them', async () => {
+  const flags = ['--schedule', 'cosine_with_restarts', '--cycles', '2', '--layerwise-rate', '0.8'];
+  const weights = ['--horizon-weights', '1,0', '--experts', '3', '--top-experts', '1', '--steps', '4'];
+  const { code, stderr } = await flashbook(['run', ...SMALL_RUN, ...flags, ...weights, '--out', 'weights', '--json'], {
+    cwd: folder,
+  });
+  expect(code, stderr).toBe(0);
+  const [start] = readFileSync(join(folder, 'weights', 'training.jsonl'), 'utf8').split('\n');
+  expect(JSON.parse(start).configuration).toMatchObject({
+    ...{ schedule: { schedule: 'cosineRestarts', cycles: 2 }, horizonWeights: [1, 0] },
+    optimizer: { groups: { 0: { parameters: '^embedding(\\.|$)', rate: 0.8 ** 3 } } },
+    model: { experts: 3, topExperts: 1 },
+  });
+  const misspelt = await flashbook(['run', '--schedule', 'cosin']);
+  expect(misspelt.stderr).toMatch(/did you mean 'cosine'/);
+}, 120_000);

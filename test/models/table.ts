@@ -6,6 +6,7 @@ import {
   type ForecastModel,
   LogisticRegression,
   LstmBaseline,
+  POSITIONS,
   PricePredictor,
   RowMlp,
   TcnModel,
@@ -27,7 +28,7 @@ const COMMON = { features: 8, horizons: 2, dropout: 0 };
 const TRANSFORMER = { ...COMMON, steps: 7, dModel: 32, heads: 4, layers: 2, feedForward: 36 };
 
 export const ARCHITECTURES: readonly ArchitectureCase[] = [
-  ...(['sinusoidal', 'learned', 'rotary', 'alibi', 'none'] as const).map((positions) => ({
+  ...POSITIONS.map((positions) => ({
     name: `PricePredictor, ${positions} positions`,
     build: (options = {}) => new PricePredictor({ ...TRANSFORMER, positions, ...options }),
     quantised: 10,
