@@ -54,7 +54,7 @@ export function expertChart(metrics: RunMetrics): Chart | undefined {
   return chart(
     'experts',
     'Use of the experts',
-    'Share of each expert in all choices on validation windows, at each evaluation: white is none, dark is all of them.',
+    'Share of each expert in all choices on validation windows, at each evaluation: pale is none, dark is all of them.',
     values,
     {
       facet: { field: 'panel', type: 'nominal', title: null, sort: panels },
