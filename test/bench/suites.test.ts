@@ -21,6 +21,7 @@ describe('the suites', () => {
   const wanted = [
     'gemm/f32 100 × 384 × 128, 1 thread',
     'gemm/int8 100 × 384 × 128, 1 thread',
+    'gemm/int8 static 100 × 384 × 128, 1 thread',
     'gemm/f32 dx 6400 × 128 × 384, 1 thread',
     'gemm/f32 dw 384 × 128 × 6400, 1 thread',
     'attention/forward 4 × 100 × 32 causal, 1 thread',

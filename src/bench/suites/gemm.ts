@@ -1,7 +1,8 @@
 /** Matrix products: those of the price predictor forward and backward, and a square one. */
 import { quantiseRows } from '../../compress/index.js';
 import { perTensorActivations } from '../../export/onnx/per-tensor-quantisation.js';
-import { Graph, linear, matmul, qlinear, quantiseRow, roundBf16 } from '../../graph/index.js';
+import { staticQdq } from '../../export/onnx/static-qdq.js';
+import { Graph, levelOf, linear, matmul, qlinear, qlinearStatic, quantiseRow, roundBf16 } from '../../graph/index.js';
 import type { BenchCase, Bound, Contender, Expected } from '../case.js';
 import { type GraphCase, nativeContender, onnxContender, scriptContender } from '../graph-contenders.js';
 import { normals, places } from '../random-values.js';
@@ -20,6 +21,8 @@ const BATCH_ROWS = 6400;
 /** Plain and naive products of more than this take seconds. */
 const PATIENT = 3e8;
 const CHECKED = 256;
+/** Levels of normal values. */
+const LEVELS = { scale: Math.fround(4 / 127), zero: 128 };
 
 export function gemmCases({ threads }: SuiteOptions): BenchCase[] {
   const cases: BenchCase[] = [];
@@ -29,6 +32,7 @@ export function gemmCases({ threads }: SuiteOptions): BenchCase[] {
     for (const [n, k] of LAYERS.slice(0, 4)) cases.push(forward(precision, BATCH_ROWS, n, k, threads));
     for (const m of [1, 16]) cases.push(forward(precision, m, 1024, 128, threads));
   }
+  for (const [n, k] of LAYERS) cases.push(forward('int8 static', 100, n, k, threads));
   for (const [n, k] of LAYERS.slice(0, 4)) {
     for (const precision of ['f32', 'bf16'] as const) {
       cases.push(
@@ -46,9 +50,12 @@ interface Factors {
   bias: Float32Array;
 }
 
+type Form = 'f32' | 'bf16' | 'int8' | 'int8 static';
+
 /** y = x·wᵀ + bias with packed weights; int8 quantises and bf16 rounds the rows of x as they come. */
-function forward(precision: 'f32' | 'bf16' | 'int8', m: number, n: number, k: number, threads: number): BenchCase {
-  const int8 = precision === 'int8';
+function forward(precision: Form, m: number, n: number, k: number, threads: number): BenchCase {
+  const isStatic = precision === 'int8 static';
+  const int8 = precision === 'int8' || isStatic;
   const bf16 = precision === 'bf16';
   const data = once(() => {
     const w = normals(n * k, 2, 1 / Math.sqrt(k));
@@ -59,10 +66,10 @@ function forward(precision: 'f32' | 'bf16' | 'int8', m: number, n: number, k: nu
     const graph = new Graph();
     const input = graph.input('x', [m, k]);
     const b = graph.state('bias', [n]);
-    const y = int8
-      ? qlinear(input, graph.state('wq', [n, k], 'i8'), graph.state('wscale', [n]), b)
-      : linear(input, graph.state('w', [n, k]), b, { precision });
-    graph.output('y', y);
+    if (precision === 'int8' || precision === 'int8 static') {
+      const [wq, wscale] = [graph.state('wq', [n, k], 'i8'), graph.state('wscale', [n])];
+      graph.output('y', isStatic ? qlinearStatic(input, wq, wscale, b, { x: LEVELS }) : qlinear(input, wq, wscale, b));
+    } else graph.output('y', linear(input, graph.state('w', [n, k]), b, { precision }));
     const weights: [string, Float32Array | Int8Array][] = quantised
       ? [
           ['wq', quantised.values],
@@ -84,10 +91,10 @@ function forward(precision: 'f32' | 'bf16' | 'int8', m: number, n: number, k: nu
   contenders.push(
     int8
       ? onnxContender(graphCase, {
-          name: 'ONNX Runtime, one scale for all rows',
+          name: isStatic ? 'ONNX Runtime, QDQ' : 'ONNX Runtime, one scale for all rows',
           tolerance: 0.05,
           threads,
-          rules: { qlinear: perTensorActivations },
+          rules: { qlinear: perTensorActivations, qlinear_static: staticQdq },
         })
       : onnxContender(graphCase, {
           name: bf16 ? 'ONNX Runtime, float32' : undefined,
@@ -99,13 +106,13 @@ function forward(precision: 'f32' | 'bf16' | 'int8', m: number, n: number, k: nu
     suite: 'gemm',
     name: `${precision} ${m} × ${n} × ${k}`,
     threads,
-    bound: precision as Bound,
+    bound: int8 ? 'int8' : (precision as Bound),
     operations,
     bytes: 4 * m * k + (int8 ? 1 : 4) * n * k + 4 * m * n,
     contenders,
     expected: () => {
       const { x, w, bias, quantised } = data();
-      if (quantised) return quantisedProduct(x, quantised, bias, m, n, k);
+      if (quantised) return quantisedProduct(x, quantised, bias, m, n, k, isStatic);
       return bf16 ? product(x.map(roundBf16), w.map(roundBf16), bias, m, n, k) : product(x, w, bias, m, n, k);
     },
   };
@@ -131,12 +138,15 @@ function quantisedProduct(
   m: number,
   n: number,
   k: number,
+  isStatic: boolean,
 ): Expected {
   const at = places(CHECKED, m * n, 4);
   const levels = new Int8Array(k);
   const values = Float64Array.from(at, (place) => {
     const [row, column] = [Math.floor(place / n), place % n];
-    const scale = quantiseRow(x.subarray(row * k, (row + 1) * k), levels);
+    const given = x.subarray(row * k, (row + 1) * k);
+    if (isStatic) for (let i = 0; i < k; i++) levels[i] = levelOf(given[i], LEVELS) - LEVELS.zero;
+    const scale = isStatic ? LEVELS.scale : quantiseRow(given, levels);
     let sum = 0;
     for (let i = 0; i < k; i++) sum += levels[i] * w[column * k + i];
     return sum * scale * scales[column] + bias[column];
