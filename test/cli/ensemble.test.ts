@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -24,14 +25,15 @@ const run = (out: string, args: string[], options = {}) =>
 /** A moment after a stage has ended: long enough for the next to have begun. */
 const MOMENT_MS = 250;
 
-/** Runs, and ends the process a moment after it has said the words. */
+/** Runs, and ends the process a moment after it has said the words and has a folder that can be resumed. */
 async function interrupted(out: string, args: string[], words: RegExp, signal: NodeJS.Signals) {
   let sent = false;
   const outcome = await run(out, args, {
     watch: (stderr: string, kill: (signal: NodeJS.Signals) => void) => {
       if (sent || !words.test(stderr)) return;
       sent = true;
-      setTimeout(() => kill(signal), MOMENT_MS);
+      const end = () => setTimeout(existsSync(join(folder, out, 'run.json')) ? () => kill(signal) : end, MOMENT_MS);
+      end();
     },
   });
   expect(sent, outcome.stderr).toBe(true);

@@ -166,7 +166,7 @@ const PRODUCTS: ProductLaunch[] = [
   qgemm(1024, 2048, 1088, 6),
   qgemm(256, 512, 512, 50),
   attention(false, 512, 2, 64, 12),
-  attention(false, 512, 2, 32, 16),
+  attention(false, 512, 2, 32, 18),
   attention(true, 512, 2, 64, 16),
   attention(true, 512, 2, 32, 24),
 ];
