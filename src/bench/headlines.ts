@@ -106,7 +106,7 @@ function trainingTime(row: BenchRow, on: string): Headline {
   const { steps } = runConfig({ data: 'a day' });
   const seconds = (fastTimes(row)!.medianMs * steps) / 1000;
   return headline(
-    `training on a full day, ${on}`,
+    `the training steps of a full day, ${on}`,
     '< 2 h',
     `${duration(seconds)}, estimated: ${steps} steps of ${milliseconds(fastTimes(row)!.medianMs)}`,
     seconds < 7200,
