@@ -65,18 +65,20 @@ function linears(): OperationCase[] {
   return rows;
 }
 
+/** Leading shape, K and N of the int8 products. */
+const INT8_SIZES: [Shape, number, number][] = [
+  [[1], 1, 1],
+  [[2, 3], 6, 7],
+  [[5], 33, 17],
+  [[13], 64, 48],
+  [[1], 128, 1024],
+  [[65], 130, 67],
+  [[7], 1024, 128],
+];
+
 function qlinears(): OperationCase[] {
   const rows: OperationCase[] = [];
-  const sizes: [Shape, number, number][] = [
-    [[1], 1, 1],
-    [[2, 3], 6, 7],
-    [[5], 33, 17],
-    [[13], 64, 48],
-    [[1], 128, 1024],
-    [[65], 130, 67],
-    [[7], 1024, 128],
-  ];
-  for (const [leading, k, n] of sizes) {
+  for (const [leading, k, n] of INT8_SIZES) {
     for (const activation of ['none', 'relu', 'gelu'] as const) {
       rows.push({
         operation: 'qlinear',
@@ -147,17 +149,8 @@ function qlinearPeaks(): OperationCase[] {
 
 function qlinearStatics(): OperationCase[] {
   const rows: OperationCase[] = [];
-  const sizes: [Shape, number, number][] = [
-    [[1], 1, 1],
-    [[2, 3], 6, 7],
-    [[5], 33, 17],
-    [[13], 64, 48],
-    [[1], 128, 1024],
-    [[65], 130, 67],
-    [[7], 1024, 128],
-  ];
   const ofX = { scale: Math.fround(0.02), zero: 117 };
-  for (const [leading, k, n] of sizes) {
+  for (const [leading, k, n] of INT8_SIZES) {
     // Results of the size of the largest magnitude over a third.
     const ofY = { scale: Math.fround(Math.sqrt(k)), zero: 100 };
     const weights = [

@@ -18,6 +18,28 @@ export interface StepOperand {
   state?: boolean;
 }
 
+/** The operands of an int8 product. */
+export interface Int8Layer {
+  m: number;
+  n: number;
+  k: number;
+  x: Float32Array | Uint8Array;
+  wq: Int8Array;
+  wscale: Float32Array;
+  bias?: Float32Array;
+  residual?: Float32Array;
+}
+
+export function int8Operands({ m, n, k, x, wq, wscale, bias, residual }: Int8Layer): (StepOperand | null)[] {
+  return [
+    { shape: [m, k], data: x },
+    { shape: [n, k], data: wq, state: true },
+    { shape: [n], data: wscale, state: true },
+    bias ? { shape: [n], data: bias, state: true } : null,
+    residual ? { shape: [m, n], data: residual } : null,
+  ];
+}
+
 export interface StepCall {
   kernel: string;
   /** null: an absent optional operand. */

@@ -4,18 +4,10 @@ import { Graph, interpret, qlinearStatic } from '../../src/graph/index.js';
 import { type LevelScale, levelOf } from '../../src/graph/levels.js';
 import { runtimeInfo, type TypedArray } from '../../src/native/index.js';
 import { type Activation, activate, firstOutside, normals, ROUNDOFF } from './matrix.js';
-import { runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
+import { type Int8Layer, int8Operands, runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
 
 /** A product of activations with a fixed scale: float32 or levels in, float32 or levels out. */
-interface Layer {
-  m: number;
-  n: number;
-  k: number;
-  x: Float32Array | Uint8Array;
-  wq: Int8Array;
-  wscale: Float32Array;
-  bias?: Float32Array;
-  residual?: Float32Array;
+interface Layer extends Int8Layer {
   activation: Activation;
   ofX: LevelScale;
   ofY?: LevelScale;
@@ -54,16 +46,11 @@ function layer(
   };
 }
 
-function callOf({ m, n, k, x, wq, wscale, bias, residual, activation, ofX, ofY }: Layer): StepCall {
+function callOf(l: Layer): StepCall {
+  const { m, n, activation, ofX, ofY } = l;
   return {
     kernel: 'qlinear_static',
-    inputs: [
-      { shape: [m, k], data: x },
-      { shape: [n, k], data: wq, state: true },
-      { shape: [n], data: wscale, state: true },
-      bias ? { shape: [n], data: bias, state: true } : null,
-      residual ? { shape: [m, n], data: residual } : null,
-    ],
+    inputs: int8Operands(l),
     outputs: [{ shape: [m, n], dtype: ofY ? 'u8' : 'f32' }],
     attrs: {
       activation,

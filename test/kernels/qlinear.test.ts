@@ -2,17 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.js';
 import { type Isa, runtimeInfo } from '../../src/native/index.js';
 import { type Activation, activate, firstOutside, normals, ROUNDOFF } from './matrix.js';
-import { runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
+import { type Int8Layer, int8Operands, runStep, type StepCall, type StepOptions, sameBits } from './one-step.js';
 
-interface Layer {
-  m: number;
-  n: number;
-  k: number;
+interface Layer extends Int8Layer {
   x: Float32Array;
-  wq: Int8Array;
-  wscale: Float32Array;
-  bias?: Float32Array;
-  residual?: Float32Array;
   activation: Activation;
 }
 
@@ -36,16 +29,11 @@ function layer(
   };
 }
 
-function callOf({ m, n, k, x, wq, wscale, bias, residual, activation }: Layer): StepCall {
+function callOf(l: Layer): StepCall {
+  const { m, n, activation } = l;
   return {
     kernel: 'qlinear',
-    inputs: [
-      { shape: [m, k], data: x },
-      { shape: [n, k], data: wq, state: true },
-      { shape: [n], data: wscale, state: true },
-      bias ? { shape: [n], data: bias, state: true } : null,
-      residual ? { shape: [m, n], data: residual } : null,
-    ],
+    inputs: int8Operands(l),
     outputs: [{ shape: [m, n] }],
     attrs: { activation },
   };

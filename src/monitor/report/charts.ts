@@ -63,26 +63,31 @@ function lossCurve(metrics: RunMetrics): Chart {
     'Loss',
     `Cross-entropy with label smoothing, summed over the horizons by their weights. ${keptWeights(metrics)}`,
     values,
-    {
-      width: 460,
-      height: 260,
-      layer: [
-        {
-          mark: { type: 'line', interpolate: 'monotone', point: { size: 18 } },
-          encoding: {
-            x: { field: 'step', type: 'quantitative', title: 'step' },
-            y: { field: 'loss', type: 'quantitative', title: 'loss', scale: { zero: false } },
-            color: { field: 'part', type: 'nominal', title: null },
-          },
-        },
-        {
-          data: { values: keptSteps(metrics).map((step) => ({ step })) },
-          mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' },
-          encoding: { x: { field: 'step', type: 'quantitative' } },
-        },
-      ],
-    },
+    lossCurves('part', { axis: 'x', values: keptSteps(metrics) }),
   );
+}
+
+/** Losses over steps, a line each of `field` in the order of `sort`, and dashed rules at `values` of an axis. */
+function lossCurves(field: string, rules: { axis: 'x' | 'y'; values: number[] }, sort?: string[]) {
+  return {
+    width: 460,
+    height: 260,
+    layer: [
+      {
+        mark: { type: 'line', interpolate: 'monotone', point: { size: 18 } } as const,
+        encoding: {
+          x: { field: 'step', type: 'quantitative', title: 'step' } as const,
+          y: { field: 'loss', type: 'quantitative', title: 'loss', scale: { zero: false } } as const,
+          color: { field, type: 'nominal', title: null, ...(sort && { sort }) } as const,
+        },
+      },
+      {
+        data: { values: rules.values.map((at) => ({ at })) },
+        mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' } as const,
+        encoding: { [rules.axis]: { field: 'at', type: 'quantitative' } as const },
+      },
+    ],
+  };
 }
 
 function keptSteps({ training: { bestStep }, ensemble }: RunMetrics): number[] {
@@ -108,25 +113,11 @@ function memberCurves({ ensemble }: RunMetrics): Chart {
     'Validation loss of the members',
     `Cross-entropy with label smoothing, summed over the horizons by their weights; of the ensemble ${ensemble?.validation.loss.toFixed(4)} (dashed).`,
     values,
-    {
-      width: 460,
-      height: 260,
-      layer: [
-        {
-          mark: { type: 'line', interpolate: 'monotone', point: { size: 18 } },
-          encoding: {
-            x: { field: 'step', type: 'quantitative', title: 'step' },
-            y: { field: 'loss', type: 'quantitative', title: 'loss', scale: { zero: false } },
-            color: { field: 'member', type: 'nominal', title: null, sort: members.map(({ name }) => name) },
-          },
-        },
-        {
-          data: { values: [{ loss: ensemble?.validation.loss ?? null }] },
-          mark: { type: 'rule', strokeDash: [4, 4], color: '#6b7280' },
-          encoding: { y: { field: 'loss', type: 'quantitative' } },
-        },
-      ],
-    },
+    lossCurves(
+      'member',
+      { axis: 'y', values: ensemble ? [ensemble.validation.loss] : [] },
+      members.map(({ name }) => name),
+    ),
   );
 }
 
